@@ -1,0 +1,1 @@
+//! Codecs: bytes to typed records and back.

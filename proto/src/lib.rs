@@ -1,0 +1,2 @@
+//! What lab instruments put on the wire and into files: typed records and their codecs, without I/O.
+pub mod codec;

@@ -1,0 +1,12 @@
+//! `instrumentd events`.
+
+use std::process::ExitCode;
+
+/// Read the journal.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
+
+/// Runs it.
+pub fn run(_arguments: Arguments) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not built yet")
+}

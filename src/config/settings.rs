@@ -1,0 +1,149 @@
+//! The settings of a daemon, after the configuration file was read and validated: plain values, nothing to look up.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::event::{DeviceId, NodeId, SiteId};
+use crate::profile::Profile;
+
+/// Everything that `instrumentd run` needs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The site.
+    pub site: SiteId,
+    /// This daemon.
+    pub node: NodeId,
+    /// The journal.
+    pub journal: JournalSettings,
+    /// The brokers; events are kept until each has acknowledged them.
+    pub brokers: Vec<BrokerSettings>,
+    /// The devices, by id.
+    pub devices: Vec<DeviceSettings>,
+    /// How to log.
+    pub log: LogSettings,
+}
+
+/// The journal's place and limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// Payloads older than this that every broker has settled are removed.
+    pub keep_for: Duration,
+    /// The size of the file, in bytes, at which sources wait.
+    pub max_bytes: u64,
+    /// What to do at that size.
+    pub when_full: WhenFull,
+}
+
+/// What to do when the journal has reached its size with unsent rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Sources wait; the oldest unsent rows are kept.
+    Wait,
+    /// The oldest unsent payloads are removed, and a gap is recorded.
+    DropOldest,
+}
+
+/// One MQTT broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerSettings {
+    /// The name by which the journal keeps the position; fixed once used.
+    pub name: Arc<str>,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The client id; by default `instrumentd-<site>-<node>`.
+    pub client_id: String,
+    /// User name.
+    pub user: Option<String>,
+    /// The file that holds the password; read at each connect, never logged.
+    pub password_file: Option<PathBuf>,
+    /// TLS; `None` is plaintext.
+    pub tls: Option<TlsSettings>,
+    /// The topic root, `instrumentd/v1`.
+    pub root: String,
+    /// Rows handed over and not yet acknowledged, 1 to 100.
+    pub window: u16,
+    /// Keep-alive.
+    pub keep_alive: Duration,
+    /// How long the broker waits with the will.
+    pub will_delay: Duration,
+    /// How long a state stays at the broker without being refreshed.
+    pub state_expiry: Duration,
+    /// Without an acknowledgement for this long while rows are in flight, the connection is dropped.
+    pub stall: Duration,
+    /// The prefix under which response topics of replay requests must lie.
+    pub response_prefix: String,
+}
+
+/// TLS to a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The certificate authority's PEM file.
+    pub ca_file: PathBuf,
+    /// The client's certificate chain and key, PEM files.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// One device.
+#[derive(Debug, Clone)]
+pub struct DeviceSettings {
+    /// Its id.
+    pub id: DeviceId,
+    /// What is true of its model.
+    pub profile: Arc<Profile>,
+    /// Where it stands, in words.
+    pub location: Option<String>,
+    /// The zone of the instrument's clock.
+    pub time_zone: TimeZone,
+    /// Its file link.
+    pub files: Option<FilesSettings>,
+}
+
+/// A file link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesSettings {
+    /// The folder that is watched, with its sub-folders.
+    pub folder: PathBuf,
+    /// How changes are found.
+    pub watch: WatchMode,
+    /// Between two looks when polling, and between two safety scans when not (then ten times as long).
+    pub poll_interval: Duration,
+    /// From when files that were there before the first start are published; `None` publishes none of them.
+    pub backfill: Option<Backfill>,
+    /// Whether the folder must lie on a mount of its own: an unmounted one is then `disconnected`, never empty.
+    pub require_mount: bool,
+}
+
+/// How a file link finds changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchMode {
+    /// The kernel's notifications on local file systems, polling on network ones.
+    Auto,
+    /// The kernel's notifications.
+    Notify,
+    /// Polling.
+    Poll,
+}
+
+/// Which of the files that were there before the first start are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backfill {
+    /// All.
+    All,
+    /// Those last changed at or after this moment.
+    Since(Timestamp),
+}
+
+/// How the daemon logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A filter in the syntax of `tracing-subscriber`, `info` for instance.
+    pub filter: String,
+}

@@ -1,0 +1,183 @@
+//! Drivers: what an instrument means.
+//!
+//! A driver is a pure state machine: inputs go in, [`Effects`] come out. It does no I/O, reads no clock, is not
+//! async, and no bytes make it panic. The same bytes in any split give the same events with the same ids.
+
+pub mod biolector;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::event::Event;
+
+/// Names one source of a device within its link: a file's path relative to the watched folder, for instance.
+pub type SourceName = Arc<str>;
+
+/// What kind of thing a file source is; the link finds out by its members, the driver by their content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// One file that may grow.
+    Table,
+    /// A zip archive or an unpacked folder: small members, then a table.
+    Export,
+    /// A header and one part for each cycle; the concatenated parts are the table.
+    Parts,
+}
+
+/// What comes to a driver.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// From a file source.
+    File(&'a SourceName, FileInput<'a>),
+    /// A timer that the driver set has run out.
+    Timer(&'a Timer),
+}
+
+/// What a file link says of one source. For each source: `Opened` first, then members and heads, then bytes.
+#[derive(Debug)]
+pub enum FileInput<'a> {
+    /// A source is read from its start, or from where `snapshot` was made.
+    Opened {
+        /// What kind of source.
+        kind: SourceKind,
+        /// The parts of the last committed snapshot; empty when it is read from its start.
+        snapshot: &'a [(String, Vec<u8>)],
+    },
+    /// A whole small member beside the table (`.meta`, protocol json, settings …); again when it changed.
+    Member {
+        /// The member's file name.
+        name: &'a str,
+        /// Its whole content.
+        bytes: &'a [u8],
+    },
+    /// The source's first bytes (up to 4 KiB) as they are now, given when they differ from what was read before:
+    /// an instrument rewrites its header in place.
+    Head(&'a [u8]),
+    /// The next bytes of the table. `offset` counts in the whole table (in concatenated parts) and is where the
+    /// bytes before it ended.
+    Bytes {
+        /// Where they begin.
+        offset: u64,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// Nothing more will come of this reading: the end of an archive, or of an offline decode. An unterminated last
+    /// line counts now.
+    Ended,
+    /// The source has been silent for the profile's settling time; an unterminated last line counts now, but more may come.
+    Settled,
+    /// The source is not there any more. Its state can be dropped; what it said stays said.
+    Gone,
+}
+
+/// A timer of a driver.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timer {
+    /// The source that it is about.
+    pub source: SourceName,
+    /// What for.
+    pub name: &'static str,
+}
+
+/// A driver's wish about a timer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimerChange {
+    /// (Re)start it: it runs out when the source has been silent for this long while the daemon was up.
+    Set(Timer, Duration),
+    /// Stop it.
+    Cancel(Timer),
+}
+
+/// What a driver asks of its link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Read this source again from its start: what was read before is no longer what stands there, or the snapshot
+    /// cannot be used.
+    Reread(SourceName),
+}
+
+/// A source that the driver refuses: it is not of the profile, or it is no raw file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}; {remedy}")]
+pub struct Refusal {
+    /// A short name: `not-a-biolector-file`, `edited-export`, `other-family` …
+    pub code: &'static str,
+    /// What was found, where.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// What is running, as the driver sees it; for the device's state.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Operation {
+    /// `measuring`, `paused`, `idle`, `unknown`.
+    pub name: &'static str,
+    /// The run.
+    pub run: Option<Arc<crate::event::cultivation::Run>>,
+    /// The cycle.
+    pub cycle: Option<u32>,
+}
+
+/// The instrument's identity and channels as the source tells them; for the device's `info`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Identity {
+    /// The instrument.
+    pub instrument: crate::event::cultivation::Instrument,
+    /// The channels of the current run.
+    pub channels: Vec<crate::event::cultivation::Channel>,
+}
+
+/// A part of a source's snapshot that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotPart {
+    /// The source.
+    pub source: SourceName,
+    /// Which part: a driver keeps what rarely changes apart from what changes with each row.
+    pub part: &'static str,
+    /// The serialised state, with its format version; at most 64 KiB over all parts of a source.
+    pub bytes: Vec<u8>,
+}
+
+/// What comes out of one input. The actor commits it as one, and only then gives the next input.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// New events, in the order of their happening in the source.
+    pub events: Vec<Event>,
+    /// Requests to the link.
+    pub requests: Vec<Request>,
+    /// Timers.
+    pub timers: Vec<TimerChange>,
+    /// Sources that are refused.
+    pub refused: Vec<(SourceName, Refusal)>,
+    /// Changed parts of snapshots.
+    pub snapshots: Vec<SnapshotPart>,
+    /// A new operation state, where it changed.
+    pub operation: Option<Operation>,
+    /// A new identity, where it changed.
+    pub identity: Option<Identity>,
+    /// Defects found in a source: for an offline decode's summary, the total so far by code.
+    pub defects: Vec<(SourceName, crate::event::cultivation::Defect)>,
+}
+
+impl Effects {
+    /// Empties it, keeping the memory.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.requests.clear();
+        self.timers.clear();
+        self.refused.clear();
+        self.snapshots.clear();
+        self.defects.clear();
+        self.operation = None;
+        self.identity = None;
+    }
+}
+
+/// A driver.
+pub trait Driver: Send {
+    /// Takes one input and adds what follows from it to `effects`. `now` is the daemon's clock.
+    fn handle(&mut self, input: Input<'_>, now: Timestamp, effects: &mut Effects);
+}

@@ -1,0 +1,122 @@
+//! The event types: one line for each, from which names, schemas and serialisation follow.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+
+use super::{cultivation, device, sampling};
+
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $variant:ident($data:ty) = $category:literal / $name:literal;)*) => {
+        /// The typed `data` of an event.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Body {
+            $($(#[$doc])* $variant($data),)*
+        }
+
+        /// The type of an event, without its data.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventType {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Body {
+            /// The event's type.
+            pub fn event_type(&self) -> EventType {
+                match self { $(Self::$variant(_) => EventType::$variant,)* }
+            }
+        }
+
+        impl EventType {
+            /// Every type there is.
+            pub const ALL: &[EventType] = &[$(EventType::$variant,)*];
+
+            /// The category, the second last topic level.
+            pub fn category(self) -> &'static str {
+                match self { $(Self::$variant => $category,)* }
+            }
+
+            /// The name within the category, the last topic level.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// `<category>.<name>`, by which commands and ids name the type.
+            pub fn short(self) -> &'static str {
+                match self { $(Self::$variant => concat!($category, ".", $name),)* }
+            }
+
+            /// The CloudEvents `type`.
+            pub fn full(self) -> &'static str {
+                match self { $(Self::$variant => concat!("instrumentd.", $category, ".", $name, ".v1"),)* }
+            }
+
+            /// The CloudEvents `dataschema`: the `$id` of the JSON Schema that `instrumentd schema event` prints.
+            pub fn schema_uri(self) -> &'static str {
+                match self { $(Self::$variant => concat!("urn:instrumentd:schema:", $category, ".", $name, ":v1"),)* }
+            }
+
+            /// The schema of the data that drivers make, without the members that the journal adds.
+            pub(super) fn data_schema(self, generator: &mut SchemaGenerator) -> Schema {
+                match self { $(Self::$variant => <$data as JsonSchema>::json_schema(generator),)* }
+            }
+        }
+    };
+}
+
+event_types! {
+    /// The instrument's line or folder is there.
+    DeviceConnected(device::Connected) = "device"/"connected";
+    /// The instrument's line or folder is gone.
+    DeviceDisconnected(device::Disconnected) = "device"/"disconnected";
+    /// Something about the instrument or its files keeps events from being made.
+    DeviceFaulted(device::Faulted) = "device"/"faulted";
+    /// A fault is over.
+    DeviceRecovered(device::Recovered) = "device"/"recovered";
+    /// Something may have been lost between two moments.
+    DeviceGap(device::Gap) = "device"/"gap";
+    /// A cultivation run began.
+    CultivationStarted(cultivation::Started) = "cultivation"/"started";
+    /// Measuring was paused.
+    CultivationPaused(cultivation::Paused) = "cultivation"/"paused";
+    /// Measuring went on.
+    CultivationResumed(cultivation::Resumed) = "cultivation"/"resumed";
+    /// The run ended after a whole cycle.
+    CultivationCompleted(cultivation::Ended) = "cultivation"/"completed";
+    /// The run was ended in the middle of a cycle.
+    CultivationStopped(cultivation::Ended) = "cultivation"/"stopped";
+    /// The first reading of a cycle was made.
+    CycleStarted(cultivation::CycleStarted) = "cultivation"/"cycle-started";
+    /// No further reading of the cycle is expected.
+    CycleCompleted(cultivation::CycleCompleted) = "cultivation"/"cycle-completed";
+    /// One well, one channel.
+    Measured(cultivation::Measured) = "cultivation"/"measured";
+    /// A reference reading of a channel.
+    Referenced(cultivation::Referenced) = "cultivation"/"referenced";
+    /// Temperatures, gas, shaker as they are.
+    Environment(cultivation::Environment) = "cultivation"/"environment";
+    /// A set-point was changed.
+    SetpointChanged(cultivation::SetpointChanged) = "cultivation"/"setpoint-changed";
+    /// The cover moved.
+    CoverChanged(cultivation::CoverChanged) = "cultivation"/"cover-changed";
+    /// Something was pumped or pipetted into a well.
+    Fed(cultivation::Fed) = "cultivation"/"fed";
+    /// A person, script or the system wrote a comment.
+    Commented(cultivation::Commented) = "cultivation"/"commented";
+    /// The plate became accessible to the robot or a person.
+    AccessStarted(sampling::AccessStarted) = "sampling"/"access-started";
+    /// The plate is no longer accessible.
+    AccessEnded(sampling::AccessEnded) = "sampling"/"access-ended";
+}
+
+impl EventType {
+    /// The type with this `<category>.<name>` or full CloudEvents name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|t| t.short() == name || t.full() == name)
+    }
+
+    /// Whether the journal writes `revision` into the data even for the first one.
+    pub fn always_shows_revision(self) -> bool {
+        matches!(self, Self::CycleCompleted)
+    }
+}

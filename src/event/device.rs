@@ -1,0 +1,64 @@
+//! What a device's own events say: the `data` of the `device.*` types.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// `device.connected`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Connected {
+    /// Which of the device's links: `files`, `serial`, `grpc`.
+    pub link: String,
+    /// Where: a folder, a port, an address.
+    pub place: String,
+}
+
+/// `device.disconnected`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Disconnected {
+    /// Which of the device's links.
+    pub link: String,
+    /// Where.
+    pub place: String,
+    /// What was found.
+    pub reason: String,
+    /// What a person can do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// `device.faulted`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Faulted {
+    /// A short name of the kind of fault, `unreadable-source` for instance.
+    pub code: String,
+    /// What happened, where.
+    pub text: String,
+    /// What a person can do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// `device.recovered`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Recovered {
+    /// The code of the fault that is over.
+    pub code: String,
+}
+
+/// `device.gap`: something may have been lost.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Gap {
+    /// Which of the device's links.
+    pub link: String,
+    /// Why: `replaced`, `truncated`, `deleted`, `cycle-jump`, `drop-oldest`, `rollback` …
+    pub reason: String,
+    /// From when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// To when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+    /// What was recovered, and what was not, in words.
+    pub text: String,
+}

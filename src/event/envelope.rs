@@ -1,0 +1,231 @@
+//! The envelope: CloudEvents 1.0 in JSON structured mode, rendered once and stored as it is published.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Event, EventSource, EventType, IdBase, Ingest, Scope, Subject};
+
+/// The version that goes into `producerversion`.
+const PRODUCER_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Where an event's source stands; the same for all events of one input.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The device's CloudEvents source.
+    pub source: EventSource,
+    /// The device's name, for `partitionkey`.
+    pub partition: super::DeviceId,
+    /// The way in.
+    pub ingest: Ingest,
+    /// Names the file or stream that the offsets count in; `None` for events the daemon makes itself.
+    pub position: Option<Arc<str>>,
+}
+
+/// What only the journal knows, or what it decided, at the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// The event's place in its device's order, from 1.
+    pub sequence: u64,
+    /// The journal.
+    pub journal: Uuid,
+    /// When the daemon recorded it.
+    pub recorded: Timestamp,
+    /// The revision: the prepared one, or a later one where its id was known with other content.
+    pub revision: u32,
+    /// Why the journal minted a later revision; `None` where it did not.
+    pub minted_because: Option<&'static str>,
+    /// The first and last sequence of the events that a closing event counts.
+    pub span: Option<(u64, u64)>,
+}
+
+/// An event that is serialised and waits for its commit.
+///
+/// The text before and after the members that the journal adds is ready, so that the journal's single writer only
+/// joins pieces.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The event's type.
+    pub event_type: EventType,
+    /// From which the id of any revision follows.
+    pub base: IdBase,
+    /// The revision that the driver gave.
+    pub revision: u32,
+    /// Which count it belongs to.
+    pub scope: Option<Scope>,
+    /// Whether it gets its scope's first and last sequence.
+    pub closes: bool,
+    /// When it happened; repeated here for retention and queries.
+    pub time: Option<Timestamp>,
+    /// The first eight bytes of the SHA-256 over what must never change under one id: subject, time and data.
+    pub content: i64,
+    attributes: String,
+    data: Vec<u8>,
+    reason: Option<Arc<str>>,
+}
+
+impl Prepared {
+    /// Serialises `event`, whose way in is `origin`.
+    pub fn new(event: &Event, origin: &Origin) -> Self {
+        let event_type = event.body.event_type();
+        let identity = event.run.as_ref().map_or("", |run| run.identity.as_str());
+        let mut key = String::with_capacity(32);
+        event.key.write(&mut key);
+        let base = IdBase::new(&origin.source, identity, event_type.short(), &key);
+
+        let mut data = Vec::with_capacity(640);
+        // The bodies are structs of strings, numbers and lists: serialising them to memory cannot fail. Should a
+        // future type break that, an empty object is still a valid event that says nothing wrong.
+        if serde_json::to_writer(&mut data, &event.body).is_err() || data.first() != Some(&b'{') {
+            data.clear();
+            data.extend_from_slice(b"{}");
+        }
+
+        let mut a = String::with_capacity(640);
+        a.push_str(",\"source\":\"");
+        a.push_str(origin.source.as_str());
+        a.push_str("\",\"type\":\"");
+        a.push_str(event_type.full());
+        a.push('"');
+        let content_from = a.len();
+        match &event.subject {
+            Subject::Device => text_member(&mut a, "subject", origin.partition.as_str()),
+            Subject::Well { plate, well } => text_member(&mut a, "subject", &format!("{plate}/{well}")),
+            Subject::Run(run) => text_member(&mut a, "subject", &run.to_string()),
+            Subject::Other(text) => text_member(&mut a, "subject", text),
+        }
+        if let Some(time) = event.time {
+            text_member(&mut a, "time", &milliseconds(time));
+        }
+        let mut hash = Sha256::new();
+        hash.update(&a.as_bytes()[content_from..]);
+        hash.update(&data);
+        if let Some(reason) = &event.reason {
+            hash.update(reason.as_bytes());
+        }
+        let digest = hash.finalize();
+        let content = i64::from_be_bytes(std::array::from_fn(|i| digest[i]));
+
+        a.push_str(",\"datacontenttype\":\"application/json\",\"dataschema\":\"");
+        a.push_str(event_type.schema_uri());
+        a.push('"');
+        text_member(&mut a, "partitionkey", origin.partition.as_str());
+        if let Some(run) = &event.run {
+            text_member(&mut a, "correlationid", &run.id.to_string());
+        }
+        if let Some(cause) = event.causation {
+            text_member(&mut a, "causationid", &cause.to_string());
+        }
+        text_member(&mut a, "timequality", event.time_quality.as_str());
+        text_member(&mut a, "ingest", origin.ingest.as_str());
+        if let Some(position) = &origin.position {
+            match event.offset {
+                Some(offset) => text_member(&mut a, "sourceposition", &format!("{position}#{offset}")),
+                None => text_member(&mut a, "sourceposition", position),
+            }
+        }
+        text_member(&mut a, "producerversion", PRODUCER_VERSION);
+
+        Self {
+            event_type,
+            base,
+            revision: event.revision,
+            scope: event.run.as_ref().map(|run| Scope { run: run.id, cycle: event.cycle }),
+            closes: event.closes,
+            time: event.time,
+            content,
+            attributes: a,
+            data,
+            reason: event.reason.clone(),
+        }
+    }
+
+    /// Bytes that the event holds while it waits, for bounding queues.
+    pub fn size(&self) -> usize {
+        self.attributes.len() + self.data.len()
+    }
+
+    /// The event as it is stored and published.
+    pub fn render(&self, stamp: &Stamp) -> Vec<u8> {
+        let journal = format!(
+            ",\"sequence\":\"{:020}\",\"recordedtime\":\"{}\",\"journalid\":\"{}\"",
+            stamp.sequence,
+            milliseconds(stamp.recorded),
+            stamp.journal
+        );
+        let reason = stamp.minted_because.or(self.reason.as_deref());
+        self.join(stamp.revision, &journal, reason, stamp.span)
+    }
+
+    /// The event as an offline decode prints it: without what only a journal knows.
+    pub fn render_offline(&self) -> Vec<u8> {
+        self.join(self.revision, "", self.reason.as_deref(), None)
+    }
+
+    fn join(&self, revision: u32, journal: &str, reason: Option<&str>, span: Option<(u64, u64)>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.size() + 320);
+        out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
+        let mut buffer = Uuid::encode_buffer();
+        out.extend_from_slice(self.base.id(revision).hyphenated().encode_lower(&mut buffer).as_bytes());
+        out.push(b'"');
+        out.extend_from_slice(self.attributes.as_bytes());
+        out.extend_from_slice(journal.as_bytes());
+        out.extend_from_slice(b",\"data\":");
+        let mut added = String::new();
+        if revision > 1 || self.event_type.always_shows_revision() {
+            added.push_str(&format!(",\"revision\":{revision}"));
+        }
+        if revision > 1 {
+            text_member(&mut added, "supersedes", &self.base.id(revision - 1).to_string());
+            text_member(&mut added, "reason", reason.unwrap_or("the source says otherwise now"));
+        }
+        if let Some((first, last)) = span {
+            added.push_str(&format!(",\"first_sequence\":{first},\"last_sequence\":{last}"));
+        }
+        let body = &self.data[..self.data.len() - 1];
+        out.extend_from_slice(body);
+        let added = if body.len() == 1 { added.trim_start_matches(',') } else { &added };
+        out.extend_from_slice(added.as_bytes());
+        out.extend_from_slice(b"}}");
+        out
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, the contract's form of every time.
+pub fn milliseconds(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+/// The same envelope without `data`, with `dataref` and `datasize`: for a broker that takes no packet of its size.
+///
+/// `None` where `payload` is no event of ours. `dataref` names the event for a replay request; it is
+/// `urn:instrumentd:event:<id>`.
+pub fn without_data(payload: &[u8]) -> Option<Vec<u8>> {
+    const MARK: &[u8] = b",\"data\":";
+    let at = payload.windows(MARK.len()).position(|window| window == MARK)?;
+    let id = payload.strip_prefix(b"{\"specversion\":\"1.0\",\"id\":\"")?.get(..36)?;
+    let size = payload.len().checked_sub(at + MARK.len() + 1)?;
+    let mut out = payload[..at].to_vec();
+    out.extend_from_slice(b",\"dataref\":\"urn:instrumentd:event:");
+    out.extend_from_slice(id);
+    out.extend_from_slice(format!("\",\"datasize\":\"{size}\"}}").as_bytes());
+    Some(out)
+}
+
+/// Appends `,"name":"text"`, escaped; control characters, which CloudEvents strings must not hold, become spaces.
+fn text_member(out: &mut String, name: &str, text: &str) {
+    out.push_str(",\"");
+    out.push_str(name);
+    out.push_str("\":\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}

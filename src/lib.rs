@@ -1,0 +1,10 @@
+//! instrumentd: a daemon that makes lab instruments speak one language.
+//!
+//! `ARCHITECTURE.md` is the map. In short: a link hands input to a driver, the driver makes events, the journal
+//! commits them, and the publisher delivers them over MQTT.
+
+pub mod cli;
+pub mod config;
+pub mod driver;
+pub mod event;
+pub mod profile;
