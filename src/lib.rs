@@ -8,3 +8,4 @@ pub mod config;
 pub mod driver;
 pub mod event;
 pub mod profile;
+pub mod publish;
