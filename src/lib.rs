@@ -9,3 +9,4 @@ pub mod driver;
 pub mod event;
 pub mod journal;
 pub mod profile;
+pub mod publish;
