@@ -7,4 +7,5 @@ pub mod cli;
 pub mod config;
 pub mod driver;
 pub mod event;
+pub mod link;
 pub mod profile;
