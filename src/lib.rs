@@ -8,5 +8,6 @@ pub mod config;
 pub mod driver;
 pub mod event;
 pub mod journal;
+pub mod link;
 pub mod profile;
 pub mod publish;
