@@ -30,6 +30,24 @@ pub fn damage(lines: &mut Vec<Line>, settings: &Settings, cycle: u32) {
     if settings.has(Quirk::StrayBytes) {
         scatter_bytes(lines, &mut rng);
     }
+    tell_once(lines);
+}
+
+/// A reading whose row stands there more than once is told once: with its first sound row, or else with its first.
+fn tell_once(lines: &mut [Line]) {
+    let same =
+        |line: &Line| line.reading.as_ref().map(|reading| (reading.filterset, reading.well.clone(), reading.time));
+    let sound = |line: &Line| line.reading.as_ref().is_some_and(|reading| reading.condition != Condition::Damaged);
+    let mut told = BTreeSet::new();
+    let sound_rows = (0..lines.len()).filter(|&row| sound(&lines[row]));
+    let others = (0..lines.len()).filter(|&row| !sound(&lines[row]));
+    for row in sound_rows.chain(others).collect::<Vec<_>>() {
+        if let Some(reading) = same(&lines[row])
+            && !told.insert(reading)
+        {
+            lines[row].reading = None;
+        }
+    }
 }
 
 /// Where the measurements of one filter set stand; of the second where there is one, since the first is often special.
@@ -57,7 +75,7 @@ fn lose_wells(lines: &mut Vec<Line>, rng: &mut Rng) {
 fn repeat_rows(lines: &mut Vec<Line>) {
     let rows = one_filter_set(lines);
     let Some(&last) = rows.get(rows.len().min(3).wrapping_sub(1)) else { return };
-    let copies: Vec<Line> = rows.iter().take(3).map(|&row| copy_of(&lines[row])).collect();
+    let copies: Vec<Line> = rows.iter().take(3).map(|&row| lines[row].clone()).collect();
     lines.splice(last + 1..last + 1, copies);
 }
 
@@ -69,13 +87,8 @@ fn splice_block(lines: &mut Vec<Line>) {
     let begin = end.saturating_sub(5);
     let lost = rows.len().saturating_sub(end).min(6);
     let (Some(&from), Some(&to)) = (rows.get(end), rows.get((end + lost).wrapping_sub(1))) else { return };
-    let copies: Vec<Line> = rows[begin..end].iter().map(|&row| copy_of(&lines[row])).collect();
+    let copies: Vec<Line> = rows[begin..end].iter().map(|&row| lines[row].clone()).collect();
     lines.splice(from..=to, copies);
-}
-
-/// A second row with the same bytes holds no second reading.
-fn copy_of(line: &Line) -> Line {
-    Line { reading: None, ..line.clone() }
 }
 
 /// Glues the first half of one row to the second half of a later one, both cut at their amplitude: `8.5` and `8.34` become `8.58.34`.

@@ -38,10 +38,12 @@ mod record;
 mod run;
 mod schedule;
 mod settings;
+mod step;
 mod xt;
 mod xt_members;
 
 pub use line::{Condition, Reading};
 pub use quirk::{Quirk, UnknownQuirk};
-pub use run::{BiolectorRun, Change, Milestone, Step};
+pub use run::BiolectorRun;
 pub use settings::{Channel, ChannelKind, Columns, Model, Settings, SettingsError};
+pub use step::{Change, Milestone, Step};

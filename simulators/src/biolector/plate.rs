@@ -52,7 +52,10 @@ impl Plate {
         let first = self.rows().start;
         self.rows()
             .flat_map(|row| {
-                (0..8).map(move |step| Well { row, column: if (row - first) % 2 == 0 { step } else { 7 - step } })
+                (0..8).map(move |step| Well {
+                    row,
+                    column: if (row - first).is_multiple_of(2) { step } else { 7 - step },
+                })
             })
             .collect()
     }

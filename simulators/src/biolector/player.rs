@@ -8,7 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::run::{BiolectorRun, Change, Step};
+use super::run::BiolectorRun;
+use super::step::{Change, Step};
 use crate::control::{Control, Counter, Responsiveness};
 
 /// How fast the instrument's time runs.

@@ -277,7 +277,6 @@ fn protocol(settings: &Settings) -> Value {
         "InitialTemperature": 37.0, "InitialRpm": 1200.0, "InitialO2": Value::Null, "InitialCO2": Value::Null, "InitialFlowRate": 50.0,
         "UseHumidityControl": true, "GassingMode": "Air", "UserScripts": [], "ProfileScripts": [],
         "Microfluidics": if plate == Plate::Mf32 { json!({ "ReservoirSettings": { "VolumePerStrokeMicroliter": 0.06 } }) } else { Value::Null },
-        "LAM": Value::Null,
         "Version": 6,
     })
 }
