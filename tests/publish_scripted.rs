@@ -72,6 +72,10 @@ fn assert_complete(broker: &Broker, rows: &Rows, devices: &[(&str, u64)]) {
     }
 }
 
+fn ended(seen: &[(usize, Seen)]) -> bool {
+    matches!(seen.last(), Some((_, Seen::Closed)))
+}
+
 async fn chaos(script: Script, window: u16, rows: Arc<Rows>, count: u64) {
     let broker = Broker::start(script).await;
     let daemon = Daemon::new("here", &["one", "two", "three"]);
@@ -136,6 +140,7 @@ async fn the_connection_is_as_the_contract_says() {
     let running = start(settings(broker.port), &rows, &daemon);
     rows.until_settled("one", 1).await;
     running.stop().await;
+    broker.until("the end", ended).await;
     let seen = broker.seen();
     let Seen::Connect(connect) = &seen[0].1 else { panic!("{seen:#?}") };
     assert_eq!((connect.client_id.as_str(), connect.clean_start), ("instrumentd-lab-here", false));
@@ -219,6 +224,7 @@ async fn a_broker_with_tiny_packets_is_refused_and_nothing_is_settled() {
     assert!(problem.text.contains("256"), "{problem:?}");
     assert!(problem.remedy.contains("maximum packet size"), "{problem:?}");
     running.stop().await;
+    broker.until("the end", ended).await;
     assert_eq!(rows.settled("one"), 0);
     assert!(arrivals(&broker.seen()).is_empty());
     assert!(broker.seen().iter().any(|(_, seen)| matches!(seen, Seen::Disconnect(0))), "the will must not come");
