@@ -3,26 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::event::DeviceId;
+use crate::journal::Journal;
 
-/// A stored event, ready to be published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The device.
-    pub device: DeviceId,
-    /// Its sequence.
-    pub sequence: u64,
-    /// The type's category, the second last topic level.
-    pub category: Arc<str>,
-    /// The type's name, the last topic level.
-    pub name: Arc<str>,
-    /// The event as it is published: the same bytes in every delivery.
-    pub payload: Bytes,
-}
+pub use crate::journal::Row;
 
 /// How far a device's rows go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,4 +40,43 @@ pub trait Outbox: Send + Sync {
     fn dead_letter(&self, broker: &Arc<str>, device: &DeviceId, sequence: u64, reason: &str);
     /// Changes at every commit with new rows.
     fn committed(&self) -> watch::Receiver<u64>;
+}
+
+impl Outbox for Journal {
+    fn id(&self) -> Uuid {
+        Journal::id(self)
+    }
+
+    fn devices(&self) -> Vec<Extent> {
+        let extent = |kept: crate::journal::DeviceStatus| Extent {
+            device: kept.device,
+            last: kept.last_sequence,
+            retired: kept.retired,
+        };
+        Journal::devices(self).into_iter().map(extent).collect()
+    }
+
+    fn positions(&self, broker: &Arc<str>) -> Result<BTreeMap<DeviceId, u64>, String> {
+        Journal::positions(self, broker).map_err(|error| error.to_string())
+    }
+
+    fn try_tail(&self, device: &DeviceId, sequence: u64, limit: usize) -> Option<Vec<Row>> {
+        Journal::try_tail(self, device, sequence, limit)
+    }
+
+    fn rows_after(&self, device: &DeviceId, sequence: u64, limit: usize) -> Result<Vec<Row>, String> {
+        Journal::rows_after(self, device, sequence, limit).map_err(|error| error.to_string())
+    }
+
+    fn settle(&self, broker: &Arc<str>, device: &DeviceId, sequence: u64) {
+        Journal::settle(self, broker, device, sequence);
+    }
+
+    fn dead_letter(&self, broker: &Arc<str>, device: &DeviceId, sequence: u64, reason: &str) {
+        Journal::dead_letter(self, broker, device, sequence, reason);
+    }
+
+    fn committed(&self) -> watch::Receiver<u64> {
+        Journal::committed(self)
+    }
 }
