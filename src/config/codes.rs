@@ -112,7 +112,7 @@ codes! {
     NoDevices = "no-devices", Error;
     /// The journal knows a device that the configuration does not have: renamed by mistake, or to be retired.
     DeviceMissing = "device-missing", Error;
-    /// The journal cannot be opened or made where the configuration says.
+    /// The journal cannot be opened or made where the configuration says, by the user who asks.
     JournalUnusable = "journal-unusable", Error;
     /// There is no broker: events are recorded and published nowhere.
     NoBrokers = "no-brokers", Warning;
@@ -122,8 +122,6 @@ codes! {
     OddPort = "odd-port", Warning;
     /// Backfill begins in the future: nothing that is there now will be published.
     FutureBackfill = "future-backfill", Warning;
-    /// The journal's folder is not there; systemd makes it for the service, `run` by hand does.
-    JournalFolderAbsent = "journal-folder-absent", Warning;
     /// The journal lies on a network file system, where locks and power failures are not what SQLite needs.
     JournalOnNetwork = "journal-on-network", Warning;
     /// A watched folder is not there; the device stays `disconnected` until it is.
@@ -136,6 +134,8 @@ codes! {
     FolderNotMounted = "folder-not-mounted", Warning;
     /// A watched folder lies on a network mount and `require_mount` is off: without the mount it would look empty.
     MountNotRequired = "mount-not-required", Warning;
+    /// A watched folder lies on a network mount and `watch` is `notify`: what other machines write is not noticed.
+    NotifyOnNetwork = "notify-on-network", Warning;
     /// A password, certificate or key file is not there, cannot be read by this user, or holds nothing usable.
     FileUnusable = "file-unusable", Warning;
     /// A password or key file can be read by every user of this machine.

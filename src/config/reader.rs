@@ -48,12 +48,14 @@ pub trait Read: Sized {
 pub struct Reader {
     source: Arc<Source>,
     problems: Vec<Problem>,
+    /// Keys that were given with a wrong value, or misspelt, by where their table stands: they are not missing too.
+    tried: Vec<(Range<usize>, &'static str)>,
 }
 
 impl Reader {
     /// A reader of the file `name`.
     pub fn new(name: &str, text: &str) -> Self {
-        Self { source: Arc::new(Source::new(name, text)), problems: Vec::new() }
+        Self { source: Arc::new(Source::new(name, text)), problems: Vec::new(), tried: Vec::new() }
     }
 
     /// Reads the whole document, which must be `text` as given to `new`.
@@ -95,6 +97,8 @@ impl Reader {
     /// Reports a problem at `span`.
     pub fn report(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) -> &mut Problem {
         let at = self.problems.len();
+        // TOML can spell any character; none of them may reach a terminal.
+        let message: String = message.into().chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
         self.problems.push(Problem::at(code, &self.source, span, message));
         &mut self.problems[at]
     }
@@ -122,6 +126,11 @@ impl Reader {
         text
     }
 
+    /// Whether `key` was given in the table at `table`, though in a way that could not be read.
+    pub fn was_tried(&self, table: &Range<usize>, key: &str) -> bool {
+        self.tried.iter().any(|(span, tried)| span == table && *tried == key)
+    }
+
     /// Whether anything so far stops the daemon.
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|p| p.severity() == Severity::Error)
@@ -141,7 +150,7 @@ impl Reader {
     pub(crate) fn table<'v, 'i>(
         &mut self,
         value: &'v Value<'i>,
-        known: &[&str],
+        known: &[&'static str],
         unknown: Unknown,
     ) -> Option<&'v DeTable<'i>> {
         let Some(table) = value.get_ref().as_table() else {
@@ -150,18 +159,26 @@ impl Reader {
         };
         for key in table.keys() {
             if !known.contains(&&**key.get_ref()) {
-                self.unknown_key(key.get_ref(), key.span(), known, unknown);
+                let meant = self.unknown_key(key.get_ref(), key.span(), known, unknown);
+                self.tried.extend(meant.map(|name| (value.span(), name)));
             }
         }
         Some(table)
     }
 
-    fn unknown_key(&mut self, key: &str, span: Range<usize>, known: &[&str], unknown: Unknown) {
+    /// Reports an unknown key and says which one was probably meant.
+    fn unknown_key(
+        &mut self,
+        key: &str,
+        span: Range<usize>,
+        known: &[&'static str],
+        unknown: Unknown,
+    ) -> Option<&'static str> {
         if SECRET_KEYS.iter().any(|secret| key.eq_ignore_ascii_case(secret)) {
             self.report(Code::PasswordInClear, span, format!("`{key}` would put a secret into this file"))
                 .help("write the password alone into a file that only the daemon can read (mode 0600)")
                 .help("name that file: `password_file = \"/etc/instrumentd/mqtt-password\"`");
-            return;
+            return None;
         }
         let meant = nearest(key, known.iter().copied());
         let (code, message) = match (meant, unknown) {
@@ -169,21 +186,28 @@ impl Reader {
             _ => (Code::UnknownKey, format!("`{key}` is unknown")),
         };
         self.report(code, span, message).meant(meant).help(format!("known here: {}", list(known)));
+        meant
     }
 
     /// Reads the entry `key` of a table; what must be there and is not is reported at the table.
     pub(crate) fn entry<T: Read>(
         &mut self,
         table: &DeTable<'_>,
-        key: &str,
+        key: &'static str,
         must: bool,
         table_span: &Range<usize>,
         about: &str,
     ) -> Option<At<T>> {
         match table.get(key) {
-            Some(value) => T::read(value, self).map(|read| At { value: read, span: value.span() }),
+            Some(value) => match T::read(value, self) {
+                Some(read) => Some(At { value: read, span: value.span() }),
+                None => {
+                    self.tried.push((table_span.clone(), key));
+                    None
+                }
+            },
             None => {
-                if must {
+                if must && !self.was_tried(table_span, key) {
                     self.report(Code::MissingKey, table_span.clone(), format!("`{key}` is missing"))
                         .help(format!("`{key}`: {about}"));
                 }
@@ -200,12 +224,19 @@ pub fn list(names: &[&str]) -> String {
 
 /// Entries by a name that the user chooses, each with the place of the name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Named<T>(pub BTreeMap<String, (Range<usize>, At<T>)>);
+pub struct Named<T> {
+    /// Those that could be read.
+    pub entries: BTreeMap<String, (Range<usize>, At<T>)>,
+    /// How many there are, with those that could not be read.
+    pub written: usize,
+}
 
 impl<T: Read> Read for Named<T> {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let Some(table) = value.get_ref().as_table() else {
-            reader.wrong_type(value, "one table for each name");
+            reader
+                .wrong_type(value, "a table for each name")
+                .help("each has its name in its heading: `[devices.biolector-1]`, `[brokers.main]`");
             return None;
         };
         let mut named = BTreeMap::new();
@@ -214,7 +245,7 @@ impl<T: Read> Read for Named<T> {
                 named.insert(key.get_ref().to_string(), (key.span(), At { value: read, span: value.span() }));
             }
         }
-        Some(Self(named))
+        Some(Self { entries: named, written: table.len() })
     }
 }
 

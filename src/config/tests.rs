@@ -1,5 +1,7 @@
 use std::path::Path;
 
+mod mistakes;
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../docs/instrumentd.example.toml");

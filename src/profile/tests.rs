@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::codes::Code;
 
 #[test]
 fn every_shipped_profile_is_valid_and_complete() {
@@ -13,3 +14,5 @@ fn every_shipped_profile_is_valid_and_complete() {
         assert_eq!(profile.ranges.len(), 5, "{name}");
     }
 }
+/// The kinds of problems that are tested here.
+pub(crate) const SEEN: [Code; 2] = [Code::BadPlate, Code::DuplicateKey];
