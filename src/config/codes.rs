@@ -60,10 +60,12 @@ codes! {
     DuplicateKey = "duplicate-key", Error;
     /// A value has the wrong type: a number for a text, a text for a table.
     WrongType = "wrong-type", Error;
-    /// A key is unknown and nearly spelt like a known one, or stands where it could change what is recorded, kept or delivered.
+    /// A key or table is unknown: anywhere but in `[log]` where it is nearly a known one, and in every table but `[log]` and the topmost level otherwise.
     UnknownKey = "unknown-key", Error;
-    /// A table or key is unknown, like no known one, and stands where nothing that is recorded can depend on it.
+    /// A key or table is unknown: in `[log]`, or at the topmost level where it is like no known one.
     IgnoredKey = "ignored-key", Warning;
+    /// The value of `location`, `log` or `filter` cannot be used; it is left out, since nothing that is recorded depends on it.
+    IgnoredValue = "ignored-value", Warning;
     /// A key that has no default is not given.
     MissingKey = "missing-key", Error;
     /// A text is empty, too long, or holds characters that are not allowed there.
@@ -96,8 +98,10 @@ codes! {
     BadPlate = "bad-plate", Error;
     /// A password stands in the file itself.
     PasswordInClear = "password-in-clear", Error;
-    /// A user without a password file, or a password file without a user.
+    /// A password file without a user.
     IncompleteLogin = "incomplete-login", Error;
+    /// A user without a password file: the broker gets an empty password.
+    NoPassword = "no-password", Warning;
     /// A client certificate without its key, or a key without its certificate.
     IncompleteTls = "incomplete-tls", Error;
     /// A broker on another machine is reached without TLS, and nobody said that this is meant.

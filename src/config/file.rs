@@ -16,7 +16,7 @@ const DAY: u64 = 24 * HOUR;
 
 tables! {
     /// The configuration of instrumentd.
-    pub struct ConfigTable, unknown keys Ignored {
+    pub struct ConfigTable, unknown keys RefusedIfNear {
         /// The site and this daemon.
         must site: SiteTable;
         /// The journal, in which every event is kept before it is published.
@@ -28,7 +28,7 @@ tables! {
         /// `instrumentd device rename` only.
         may devices: Named<DeviceTable>;
         /// How the daemon logs.
-        may log: LogTable;
+        cosmetic log: LogTable;
         /// A folder of profiles (`NAME.toml`) of your own; one with a shipped profile's name takes its place.
         may profiles: FilePath;
     }
@@ -109,7 +109,7 @@ tables! {
         /// Whether the device is watched. A device that is out of use for a while stays here, with `false`.
         may enabled: bool = true;
         /// Where it stands, in words; shown in its `info`.
-        may location: Text<200>;
+        cosmetic location: Text<200>;
         /// The folder into which the instrument writes its results, `files = { folder = "/srv/results" }` for instance.
         must files: FilesTable;
         /// Values of the profile that are different for this device.
@@ -134,6 +134,6 @@ tables! {
     /// How the daemon logs.
     pub struct LogTable, unknown keys Ignored {
         /// How much: `error`, `warn`, `info`, `debug`, `trace`, also for single parts (`info,instrumentd::publish=debug`).
-        may filter: Text<500> = "info";
+        cosmetic filter: Text<500> = "info";
     }
 }

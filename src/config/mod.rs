@@ -30,6 +30,7 @@ pub use self::rules::missing_devices;
 use self::settings::JournalSettings;
 pub use self::settings::Settings;
 use self::source::Source;
+use crate::profile::Profiles;
 
 /// The id of the daemon's own device, under which it publishes how things belong together.
 pub const RESERVED_ID: &str = "lineage";
@@ -87,10 +88,7 @@ pub fn examine(text: &str, file_name: &str, folder: &Path) -> Examined {
     let table = reader.document::<ConfigTable>(text);
     let mut profile_problems = Problems::default();
     let resolved = table.as_ref().map(|table| {
-        let (profiles, problems) = match &table.profiles {
-            Some(at) => crate::profile::load(&at.value.in_folder(folder)),
-            None => Default::default(),
-        };
+        let (profiles, problems) = own_profiles(table, folder, &mut reader);
         profile_problems = problems;
         let resolved = resolve::resolve(table, &profiles, folder, &mut reader);
         rules::check(table, &resolved, folder, &mut reader);
@@ -102,6 +100,19 @@ pub fn examine(text: &str, file_name: &str, folder: &Path) -> Examined {
     problems.0.extend(profile_problems.0);
     let (settings, journal) = resolved.map(|resolved| (resolved.settings, resolved.journal)).unzip();
     Examined { source, table, settings: settings.flatten(), journal, problems }
+}
+
+/// The shipped profiles, and those of the configured folder.
+fn own_profiles(table: &ConfigTable, folder: &Path, reader: &mut Reader) -> (Profiles, Problems) {
+    let Some(at) = &table.profiles else { return Default::default() };
+    let path = at.value.in_folder(folder);
+    crate::profile::load(&path).unwrap_or_else(|error| {
+        let message = format!("profiles cannot be read from `{}`: {error}", path.display());
+        reader
+            .report(Code::Unreadable, at.span.clone(), message)
+            .help("check that the folder is there and that this user may read it, or leave `profiles` out");
+        Default::default()
+    })
 }
 
 /// The bytes of the file at `path`, or why they cannot be read.

@@ -34,6 +34,8 @@ pub enum Unknown {
     /// Errors: what is recorded, kept or delivered may depend on them.
     Refused,
     /// Errors only where they are nearly a known key, else warnings.
+    RefusedIfNear,
+    /// Warnings: nothing that is recorded, kept or delivered depends on the table.
     Ignored,
 }
 
@@ -178,42 +180,51 @@ impl Reader {
             self.report(Code::PasswordInClear, span, format!("`{key}` would put a secret into this file"))
                 .help("write the password alone into a file that only the daemon can read (mode 0600)")
                 .help("name that file: `password_file = \"/etc/instrumentd/mqtt-password\"`");
-            return None;
+            return known.iter().copied().find(|name| *name == "password_file");
         }
         let meant = nearest(key, known.iter().copied());
         let (code, message) = match (meant, unknown) {
-            (None, Unknown::Ignored) => (Code::IgnoredKey, format!("`{key}` is unknown and ignored")),
+            (_, Unknown::Ignored) | (None, Unknown::RefusedIfNear) => {
+                (Code::IgnoredKey, format!("`{key}` is unknown and ignored"))
+            }
             _ => (Code::UnknownKey, format!("`{key}` is unknown")),
         };
         self.report(code, span, message).meant(meant).help(format!("known here: {}", list(known)));
         meant
     }
 
-    /// Reads the entry `key` of a table; what must be there and is not is reported at the table.
+    /// Reads the entry `key` of a table; what must be there and is not is reported at the table. What is wrong with a
+    /// cosmetic one is no more than said.
     pub(crate) fn entry<T: Read>(
         &mut self,
         table: &DeTable<'_>,
         key: &'static str,
-        must: bool,
+        presence: Presence,
         table_span: &Range<usize>,
         about: &str,
     ) -> Option<At<T>> {
-        match table.get(key) {
-            Some(value) => match T::read(value, self) {
-                Some(read) => Some(At { value: read, span: value.span() }),
-                None => {
-                    self.tried.push((table_span.clone(), key));
-                    None
-                }
-            },
+        let Some(value) = table.get(key) else {
+            if presence == Presence::Must && !self.was_tried(table_span, key) {
+                self.report(Code::MissingKey, table_span.clone(), format!("`{key}` is missing"))
+                    .help(format!("`{key}`: {about}"));
+            }
+            return None;
+        };
+        let before = self.problems.len();
+        let read = match T::read(value, self) {
+            Some(read) => Some(At { value: read, span: value.span() }),
             None => {
-                if must && !self.was_tried(table_span, key) {
-                    self.report(Code::MissingKey, table_span.clone(), format!("`{key}` is missing"))
-                        .help(format!("`{key}`: {about}"));
-                }
+                self.tried.push((table_span.clone(), key));
                 None
             }
+        };
+        if presence == Presence::Cosmetic {
+            for problem in self.problems.iter_mut().skip(before).filter(|p| p.severity() == Severity::Error) {
+                problem.code = Code::IgnoredValue;
+                problem.help("it is left out: nothing that is recorded depends on it");
+            }
         }
+        read
     }
 }
 
@@ -334,9 +345,9 @@ macro_rules! tables {
                 let table = reader.table(value, Self::KEYS, unknown)?;
                 let span = value.span();
                 $(
-                    let must = $crate::config::reader::is_must(stringify!($presence));
+                    let presence = $crate::config::reader::presence!($presence);
                     let about = concat!($($doc),+).trim_ascii();
-                    let $key = reader.entry(table, $crate::config::reader::key_name(stringify!($key)), must, &span, about);
+                    let $key = reader.entry(table, $crate::config::reader::key_name(stringify!($key)), presence, &span, about);
                 )*
                 Some(Self { span, $($key,)* })
             }
@@ -359,7 +370,7 @@ macro_rules! tables {
                     schema.insert("description".into(), concat!($($doc),+).trim_ascii().into());
                     $(schema.insert("default".into(), $default.into());)?
                     properties.insert($crate::config::reader::key_name(stringify!($key)).into(), schema.to_value());
-                    if $crate::config::reader::is_must(stringify!($presence)) {
+                    if $crate::config::reader::presence!($presence) == $crate::config::reader::Presence::Must {
                         required.push($crate::config::reader::key_name(stringify!($key)));
                     }
                 )*
@@ -369,7 +380,7 @@ macro_rules! tables {
                     "properties": properties,
                     "required": required,
                     "additionalProperties": $crate::config::reader::Unknown::$unknown
-                        == $crate::config::reader::Unknown::Ignored,
+                        != $crate::config::reader::Unknown::Refused,
                 })
             }
         }
@@ -385,7 +396,26 @@ pub(crate) const fn key_name(field: &'static str) -> &'static str {
     }
 }
 
-/// Whether a declared key must be there.
-pub(crate) fn is_must(presence: &str) -> bool {
-    presence == "must"
+/// Whether a key must be there, may be, or is there only for people to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It has no default.
+    Must,
+    /// It has one.
+    May,
+    /// Nothing that is recorded, kept or delivered depends on it: a mistake in it is a warning.
+    Cosmetic,
 }
+
+macro_rules! presence {
+    (must) => {
+        $crate::config::reader::Presence::Must
+    };
+    (may) => {
+        $crate::config::reader::Presence::May
+    };
+    (cosmetic) => {
+        $crate::config::reader::Presence::Cosmetic
+    };
+}
+pub(crate) use presence;

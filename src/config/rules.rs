@@ -71,7 +71,7 @@ fn broker(table: &BrokerTable, reader: &mut Reader) {
     match (span(&table.user), span(&table.password_file)) {
         (Some(user), None) if !tried(reader, "password_file") => {
             reader
-                .report(Code::IncompleteLogin, user, "a user without a password")
+                .report(Code::NoPassword, user, "a user without a password: the broker gets an empty one")
                 .help("add `password_file`, the file that holds the password alone");
         }
         (None, Some(file)) if !tried(reader, "user") => {
