@@ -5,6 +5,9 @@
 
 pub mod cli;
 pub mod config;
+pub mod daemon;
+pub mod decode;
+pub mod device;
 pub mod driver;
 pub mod event;
 pub mod journal;
