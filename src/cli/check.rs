@@ -1,10 +1,17 @@
 //! `instrumentd check`.
 
+mod files;
+mod folders;
+mod journal;
+mod surroundings;
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::{self, Problem, Problems, render, surroundings};
+use crate::config::{self, Problem, Problems, render};
 use crate::event::DeviceId;
 
 /// Validate a configuration and print every problem at once.

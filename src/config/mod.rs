@@ -12,7 +12,6 @@ mod resolve;
 mod rules;
 pub mod settings;
 pub mod source;
-pub mod surroundings;
 pub mod values;
 pub mod zone;
 

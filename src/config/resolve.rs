@@ -77,10 +77,20 @@ fn path(entry: &Option<At<FilePath>>, folder: &Path) -> Option<PathBuf> {
 
 /// The node as given, else the host's name made valid.
 fn node(given: Option<&str>) -> Option<NodeId> {
-    let host = || made_valid(&rustix::system::uname().nodename().to_string_lossy());
+    let host = || made_valid(&host_name());
     let name = given.map(str::to_owned).or_else(host);
     // A host without any letter or digit in its name has to be called something.
     name.and_then(|name| name.parse().ok()).or_else(|| "node".parse().ok())
+}
+
+#[cfg(unix)]
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
 }
 
 fn journal(table: Option<&JournalTable>, folder: &Path) -> JournalSettings {

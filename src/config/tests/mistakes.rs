@@ -195,9 +195,8 @@ fn a_syntax_error_does_not_hide_other_mistakes() {
 fn every_kind_of_problem_of_a_file_occurs() {
     let mut seen: BTreeSet<Code> = MISTAKES.iter().flat_map(|mistake| mistake.3.iter().copied()).collect();
     seen.insert(NotUtf8);
-    // Those of profiles are in the profiles' tests, those of the machine in the surroundings'.
+    // Those of profiles are in the profiles' tests, those of the machine in those of `check`.
     seen.extend(crate::profile::tests::SEEN);
-    seen.extend(surroundings::tests::SEEN);
-    seen.insert(DeviceMissing);
+    seen.extend(crate::cli::check::tests::SEEN);
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), Code::ALL);
 }

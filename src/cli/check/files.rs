@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Probe};
+use super::surroundings::{Finding, Probe};
 use crate::config::codes::Code;
 use crate::config::file::BrokerTable;
 use crate::config::reader::At;

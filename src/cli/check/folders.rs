@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::{Finding, Probe};
+use super::surroundings::{Finding, Probe};
 use crate::config::codes::Code;
 use crate::config::file::FilesTable;
 use crate::config::settings::WatchMode;
+use crate::link::files::disk;
 
 pub(super) fn probe(device: &str, table: &FilesTable, base: &Path) -> Option<Probe> {
     let at = table.folder.as_ref()?;
@@ -43,20 +44,34 @@ fn ask(device: &str, folder: &Path, must_be_mounted: bool, notify: bool) -> Vec<
         let help = "the daemon's user must be able to; run `check` as that user to be sure";
         return vec![Finding::new(Code::FolderUnreadable, message, help)];
     }
+    let is_mount = disk::is_mount_point(folder).unwrap_or(false);
+    let remote = disk::file_system(folder).ok().filter(|system| system.remote).map(|system| system.name);
+    mounted(&what, Mount { is_mount, remote }, must_be_mounted, notify)
+}
+
+/// What the kernel says of a folder's mount.
+pub(super) struct Mount {
+    /// Whether the folder is a mount's root.
+    pub(super) is_mount: bool,
+    /// The name of the network file system that it lies on, if it does.
+    pub(super) remote: Option<String>,
+}
+
+pub(super) fn mounted(what: &str, mount: Mount, must_be_mounted: bool, notify: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if must_be_mounted && !super::mounts::is_on_own_mount(folder) {
+    if must_be_mounted && !mount.is_mount {
         findings.push(Finding::new(
             Code::FolderNotMounted,
-            format!("{what} is not mounted now, and `require_mount` asks for it"),
-            disconnected,
+            format!("{what} is not a mount point now, and `require_mount` asks for one"),
+            "the device is `disconnected` until the share is mounted there",
         ));
     }
-    if let Some(kind) = super::mounts::remote(folder) {
+    if let Some(kind) = mount.remote {
         if !must_be_mounted {
             findings.push(Finding::new(
                 Code::MountNotRequired,
                 format!("{what} lies on a network mount ({kind})"),
-                "say `require_mount = true`: else the unmounted folder looks as if all files had been deleted",
+                "name the mount point and say `require_mount = true`: else the unmounted folder looks as if all files had been deleted",
             ));
         }
         if notify {

@@ -1,10 +1,4 @@
-//! What a configuration needs of the machine: folders, files, brokers. For `check`; the daemon itself waits for what is
-//! not there yet.
-
-mod files;
-mod folders;
-mod journal;
-mod mounts;
+//! What a configuration needs of the machine: folders, files, brokers. The daemon itself waits for what is not there yet.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::ops::Range;
@@ -13,11 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::Examined;
-use super::codes::Code;
-use super::file::BrokerTable;
-use super::problem::Problem;
-use super::source::Source;
+use super::{files, folders, journal};
+use crate::config::codes::Code;
+use crate::config::file::BrokerTable;
+use crate::config::source::Source;
+use crate::config::{Examined, Problem};
 
 /// How long all probes together may take: name servers and dead mounts answer late or never.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,29 +20,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// What a probe found; becomes a problem at the probe's place.
-struct Finding {
-    code: Code,
-    message: String,
-    help: Vec<String>,
+pub(super) struct Finding {
+    pub(super) code: Code,
+    pub(super) message: String,
+    pub(super) help: Vec<String>,
 }
 
 impl Finding {
-    fn new(code: Code, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(super) fn new(code: Code, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { code, message: message.into(), help: vec![help.into()] }
     }
 }
 
 /// One question to the machine.
-struct Probe {
-    place: Range<usize>,
-    ask: Box<dyn FnOnce() -> Vec<Finding> + Send>,
+pub(super) struct Probe {
+    pub(super) place: Range<usize>,
+    pub(super) ask: Box<dyn FnOnce() -> Vec<Finding> + Send>,
     /// What no answer means.
-    silent: Finding,
+    pub(super) silent: Finding,
 }
 
 /// Asks the machine about everything that the configuration names. Each question has its own thread, because one about
 /// a dead network mount may never be answered; the whole takes at most a few seconds.
-pub fn look(examined: &Examined, folder: &Path) -> Vec<Problem> {
+pub(super) fn look(examined: &Examined, folder: &Path) -> Vec<Problem> {
     let mut probes = Vec::new();
     if let Some(table) = &examined.table {
         for (id, (_, at)) in table.devices.iter().flat_map(|named| &named.value.entries) {
@@ -66,10 +60,10 @@ pub fn look(examined: &Examined, folder: &Path) -> Vec<Problem> {
             probes.push(journal::probe(&settings.path, path.map_or(end..end, |at| at.span.clone())));
         }
     }
-    answers(probes, &examined.source)
+    answers(probes, &examined.source, PATIENCE)
 }
 
-fn answers(probes: Vec<Probe>, source: &Arc<Source>) -> Vec<Problem> {
+pub(super) fn answers(probes: Vec<Probe>, source: &Arc<Source>, patience: Duration) -> Vec<Problem> {
     // One message for each probe: nothing can pile up, and a late one is dropped with the receiver.
     let (sender, receiver) = mpsc::channel();
     let mut waiting = Vec::new();
@@ -85,7 +79,7 @@ fn answers(probes: Vec<Probe>, source: &Arc<Source>) -> Vec<Problem> {
         problem.help = finding.help;
         problems.push(problem);
     };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     while let Ok((number, findings)) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         if let Some((place, _)) = waiting.get_mut(number).and_then(Option::take) {
             findings.into_iter().for_each(|finding| add(&place, finding));
@@ -119,6 +113,3 @@ fn broker(name: &str, table: &BrokerTable) -> Option<Probe> {
     });
     Some(Probe { place: host.span.clone(), ask, silent })
 }
-
-#[cfg(test)]
-pub(crate) mod tests;
