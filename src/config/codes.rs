@@ -92,7 +92,7 @@ codes! {
     BadPath = "bad-path", Error;
     /// A broker's host is written as a URL or with its port.
     BadHost = "bad-host", Error;
-    /// A topic root or response prefix is not one: a wildcard, a `$`, an empty level, a slash at its start or end.
+    /// A topic root or response prefix is not one: a wildcard, a `$` or slash at its start, an empty level.
     BadTopic = "bad-topic", Error;
     /// A plate's wells are no wells, or lie outside its rows and columns.
     BadPlate = "bad-plate", Error;

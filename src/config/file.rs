@@ -63,7 +63,7 @@ tables! {
         may port: Whole<1, 65_535>;
         /// The MQTT client id, unique at the broker. By default `instrumentd-<site>-<node>`.
         may client_id: Text<128>;
-        /// The user's name; needs `password_file`.
+        /// The user's name; its password is in `password_file`.
         may user: Text<256>;
         /// The file that holds the password alone; read at each connect, never logged.
         may password_file: FilePath;

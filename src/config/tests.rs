@@ -1,6 +1,9 @@
 use std::path::Path;
 
+mod docs;
 mod mistakes;
+mod schemas;
+mod settings;
 
 use super::*;
 
