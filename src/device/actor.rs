@@ -23,8 +23,8 @@ use crate::event::Ingest;
 use crate::journal::{Closed, SourceUpdate};
 use crate::link::files::{FileLink, How, LinkEvent};
 
-/// How often an actor shows that it lives, and looks whether silence is worth keeping.
-const BEAT: Duration = Duration::from_secs(5);
+/// How often an actor shows that it lives and how far it is, and looks whether silence is worth keeping.
+const BEAT: Duration = Duration::from_secs(2);
 
 /// Why an actor ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,7 @@ pub struct Actor {
     /// say until they are opened again is neither decoded nor counted as read.
     closed: BTreeSet<SourceName>,
     last_input: Instant,
+    last_sequence: u64,
 }
 
 impl Actor {
@@ -97,6 +98,7 @@ impl Actor {
             effects: Effects::default(),
             closed: BTreeSet::new(),
             last_input: Instant::now(),
+            last_sequence: 0,
         }
     }
 
@@ -293,10 +295,9 @@ impl Actor {
         let _waiting = self.pulse.waiting();
         let committed = self.record.commit().await.map_err(|Closed| Exit::JournalClosed)?;
         if let Some(last) = committed {
-            self.board.update(&self.settings.id, |state| {
-                state.last_sequence = state.last_sequence.max(last);
-                std::mem::take(&mut state.silent)
-            });
+            self.last_sequence = last;
+            // Told with the next beat, not for each commit: the events themselves tell it at once.
+            self.board.update(&self.settings.id, |state| std::mem::take(&mut state.silent));
         }
         Ok(())
     }
@@ -305,6 +306,12 @@ impl Actor {
         if self.last_input.elapsed() > self.settings.profile.silence {
             self.board.update(&self.settings.id, |state| !std::mem::replace(&mut state.silent, true));
         }
+        let (last, first) = (self.last_sequence, self.record.first_available());
+        self.board.update(&self.settings.id, |state| {
+            let news = last > state.last_sequence || first != state.first_available_sequence;
+            (state.last_sequence, state.first_available_sequence) = (state.last_sequence.max(last), first);
+            news
+        });
         if let Some(note) = self.silence.note(Instant::now()) {
             self.record.note("silence", Some(note));
             return self.commit().await;
