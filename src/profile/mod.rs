@@ -165,7 +165,7 @@ impl From<ChannelKind> for ChannelKindKey {
         match kind {
             ChannelKind::Ph => Self::Ph,
             ChannelKind::Do => Self::Do,
-            ChannelKind::Biomass | ChannelKind::Fluorescence => Self::Amplitude,
+            ChannelKind::Biomass | ChannelKind::Fluorescence | ChannelKind::Unknown => Self::Amplitude,
         }
     }
 }
