@@ -6,7 +6,7 @@ pub mod file;
 mod resolve;
 mod shipped;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
