@@ -75,7 +75,7 @@ fn list(
             continue;
         }
         answer.files += 1;
-        if answer.files % 1024 == 0 && !go_on() {
+        if answer.files.is_multiple_of(1024) && !go_on() {
             break;
         }
         if !group::concerns(&name) {

@@ -230,13 +230,13 @@ impl Source {
                 self.give_members(name, outlet)?;
                 let members = self.position.members;
                 if let Some((bytes, position)) = head {
-                    self.position = Position { members, ..position };
+                    self.position = Position { members, ..*position };
                     outlet.send(LinkEvent::Head { source: name.clone(), bytes, position: self.position.to_bytes() })?;
                 }
                 let more = bytes.len() as u64 == most;
                 if !bytes.is_empty() {
                     let (offset, ingest) = (self.position.at, self.ingest());
-                    self.position = Position { members, ..position };
+                    self.position = Position { members, ..*position };
                     outlet.send(LinkEvent::Bytes {
                         source: name.clone(),
                         offset,

@@ -170,11 +170,11 @@ pub enum Look {
     /// Something new.
     New {
         /// The first bytes as they are now, when they were rewritten, and the position with them.
-        head: Option<(Vec<u8>, Position)>,
+        head: Option<(Vec<u8>, Box<Position>)>,
         /// The bytes that follow; may be empty when only the head changed.
         bytes: Vec<u8>,
         /// The position after both.
-        position: Position,
+        position: Box<Position>,
     },
     /// There is less than was read.
     Shorter,
@@ -204,7 +204,7 @@ pub fn look(view: &mut View, position: &Position, most: u64) -> io::Result<Look>
                 let mut rewritten = known.to_vec();
                 rewritten.truncate(usize::try_from(at).unwrap_or(usize::MAX));
                 next.head = Mark::of(&rewritten);
-                head = Some((rewritten, next.clone()));
+                head = Some((rewritten, Box::new(next.clone())));
             }
             beginning = Some(bytes);
         }
@@ -230,7 +230,7 @@ pub fn look(view: &mut View, position: &Position, most: u64) -> io::Result<Look>
         advance(&mut next, &tail, &bytes, beginning.as_deref());
     }
     next.part = view.part_at(next.at).or(position.part);
-    Ok(Look::New { head, bytes, position: next })
+    Ok(Look::New { head, bytes, position: Box::new(next) })
 }
 
 /// Compares the bytes of a table that goes by, chunk after chunk, with what a position remembers of it.
