@@ -25,8 +25,8 @@ impl Worker {
     /// Looks at everything and finds out what is new, gone, renamed or to be read.
     pub(super) fn scan(&mut self, folder: Stat) -> Result<(), Stopped> {
         let first = self.baseline.as_ref().is_none_or(|baseline| baseline.pending && self.was_unmounted());
-        let mut entries = Vec::new();
-        let mut found = Vec::new();
+        let mut before = Baseline::empty();
+        let (mut found, mut renamed) = (Vec::new(), Vec::new());
         let mut seen = 0usize;
         let answer = {
             let (outlet, baseline, sources) = (&self.outlet, self.baseline.as_ref(), &self.sources);
@@ -36,12 +36,17 @@ impl Worker {
                 if seen.is_multiple_of(REPORT_EVERY) {
                     tracing::info!(sources = seen, "looking at the folder");
                 }
-                if first {
-                    entries.push((Baseline::key(&one.name), one.stat.size));
-                }
-                let before = if first { Some(one.stat.size) } else { baseline.and_then(|known| known.size(&one.name)) };
-                let untouched = before == Some(one.stat.size) && !is_wanted(backfill, &one.stat);
-                if !untouched || sources.contains_key(&one.name) {
+                let size = if first {
+                    before.add(&one.name, &one.stat);
+                    Some(one.stat.size)
+                } else {
+                    baseline.and_then(|known| known.size(&one.name))
+                };
+                if sources.contains_key(&one.name) || is_wanted(backfill, &one.stat) {
+                    found.push(one);
+                } else if size.is_none() && baseline.is_some_and(|known| known.had(&one.stat)) {
+                    renamed.push(one);
+                } else if size != Some(one.stat.size) {
                     found.push(one);
                 }
             })
@@ -56,10 +61,11 @@ impl Worker {
         }
         self.tell_connected()?;
         if first {
-            tracing::info!(folder = %self.settings.folder.display(), sources = entries.len(), "first look; what is there now is what was there before");
-            self.keep_baseline(Baseline::new(entries))?;
-        } else if self.baseline.as_ref().is_some_and(|baseline| baseline.pending) {
-            self.keep_baseline(Baseline::new(Vec::new()))?;
+            before.sort();
+            tracing::info!(folder = %self.settings.folder.display(), sources = before.len(), "what is there at the first look was there before");
+            self.keep_baseline(before)?;
+        } else {
+            self.mend_baseline(&renamed)?;
         }
         self.unreadable(&answer)?;
         if let Some((below, system)) = &answer.remote {
@@ -74,6 +80,20 @@ impl Worker {
     fn was_unmounted(&self) -> bool {
         let folder = &self.settings.folder;
         disk::is_mount_point(folder).unwrap_or(false) || disk::file_system(folder).is_ok_and(|system| system.remote)
+    }
+
+    /// Notes that there was nothing at the first start, or that old sources have new names.
+    fn mend_baseline(&mut self, renamed: &[Found]) -> Result<(), Stopped> {
+        let Some(mut baseline) = self.baseline.take() else { return Ok(()) };
+        if !baseline.pending && renamed.is_empty() {
+            self.baseline = Some(baseline);
+            return Ok(());
+        }
+        baseline.pending = false;
+        for one in renamed {
+            baseline.rename(&one.name, &one.stat);
+        }
+        self.keep_baseline(baseline)
     }
 
     /// Whether an empty folder is one whose share is not mounted.
