@@ -1,5 +1,6 @@
 //! Setting what is known of the sources right with what a scan found.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::LinkEvent;
@@ -129,6 +130,9 @@ impl Worker {
         let now = Instant::now();
         let first_scan = self.scans == 0;
         self.scans += 1;
+        if first_scan {
+            tracing::debug!(ignored = answer.ignored, "files that are no results are ignored");
+        }
         self.renames(&found)?;
         found.sort_by(|a, b| (a.stat.modified, &a.name).cmp(&(b.stat.modified, &b.name)));
         let newest = found.last().map(|one| one.name.clone());
@@ -154,7 +158,8 @@ impl Worker {
         if first_scan && source.is_begun() && !source.position.ended {
             source.wanted = newest || !source.position.settled;
         }
-        let polled = self.polling && (newest || now.duration_since(source.quiet_since) < POLLED_FOR);
+        let moved = source.moved.is_some_and(|moved| now.duration_since(moved) < POLLED_FOR);
+        let polled = self.polling && (newest || moved);
         let polled = polled && !source.position.ended && source.is_begun();
         let members = match &one.files {
             Files::Folder { print, .. } => source.position.members != Some(*print),
@@ -171,37 +176,30 @@ impl Worker {
 
     /// Sources that have another name now, known by their file and its content, keep what is known of them.
     fn renames(&mut self, found: &[Found]) -> Result<(), Stopped> {
-        let new: Vec<&Found> =
-            found.iter().filter(|one| !self.sources.contains_key(&one.name) || self.moved_in(one)).collect();
-        if new.is_empty() {
-            return Ok(());
-        }
+        let here: BTreeSet<&str> = found.iter().filter(|one| !self.moved_in(one)).map(|one| &*one.name).collect();
+        // Sources that are not where they were, by the file that they were.
+        let mut moved: BTreeMap<u64, SourceName> = self
+            .sources
+            .iter()
+            .filter(|(name, source)| source.position.at > 0 && !here.contains(&***name))
+            .map(|(name, source)| (source.position.stat.inode, name.clone()))
+            .collect();
+        let mut new: Vec<&Found> = found.iter().filter(|one| moved.contains_key(&one.stat.inode)).collect();
         loop {
-            let mut renamed = None;
-            for one in &new {
-                // A name that another source still has becomes free when that one is renamed itself.
-                if self.sources.contains_key(&one.name) {
-                    continue;
-                }
-                let from = self.sources.iter().find(|(name, source)| {
-                    let stays = found.iter().any(|other| other.name == **name && !self.moved_in(other));
-                    !stays && source.is_same(one)
-                });
-                if let Some((from, _)) = from {
-                    renamed = Some((from.clone(), one.name.clone()));
-                    break;
-                }
-            }
-            let Some((from, to)) = renamed else { return Ok(()) };
-            if let Some(mut source) = self.sources.remove(&from) {
-                source.opened = false;
-                source.wanted = !source.position.settled && !source.position.ended;
-                source.due = None;
-                let position = source.position.to_bytes();
-                self.sources.insert(to.clone(), source);
-                tracing::info!(%from, %to, "a source was renamed");
-                self.outlet.send(LinkEvent::Renamed { from, to, position })?;
-            }
+            // A name that another source still has becomes free when that one is renamed itself.
+            let free = new.iter().position(|one| !self.sources.contains_key(&one.name));
+            let Some(one) = free.map(|index| new.swap_remove(index)) else { return Ok(()) };
+            let same = |from: &SourceName| self.sources.get(from).is_some_and(|source| source.is_same(one));
+            let Some(from) = moved.get(&one.stat.inode).filter(|from| same(from)).cloned() else { continue };
+            moved.remove(&one.stat.inode);
+            let Some(mut source) = self.sources.remove(&from) else { continue };
+            source.opened = false;
+            source.wanted = !source.position.settled && !source.position.ended;
+            source.due = None;
+            let (to, position) = (one.name.clone(), source.position.to_bytes());
+            self.sources.insert(to.clone(), source);
+            tracing::info!(%from, %to, "a source was renamed");
+            self.outlet.send(LinkEvent::Renamed { from, to, position })?;
         }
     }
 
@@ -230,9 +228,9 @@ impl Worker {
             }
         }
         for name in gone {
-            if let Some(source) = self.sources.remove(&name)
-                && source.is_begun()
-            {
+            let Some(mut source) = self.sources.remove(&name) else { continue };
+            source.trouble_over(&name, &self.outlet)?;
+            if source.is_begun() {
                 tracing::info!(source = %name, "a source is gone");
                 self.outlet.send(LinkEvent::Gone { source: name })?;
             }

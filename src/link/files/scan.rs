@@ -16,6 +16,8 @@ pub struct Walk {
     pub empty: bool,
     /// Files seen.
     pub files: usize,
+    /// Files that are no results.
+    pub ignored: usize,
     /// Folders, relative to the watched one, that could not be read, each with the reason. What lies there is not gone.
     pub unreadable: Vec<(PathBuf, String)>,
     /// A folder below that lies on a file system whose changes this kernel does not see.
@@ -79,6 +81,7 @@ fn list(
             break;
         }
         if !group::concerns(&name) {
+            answer.ignored += 1;
             continue;
         }
         // A link to a file is followed, a link to a folder is not: it may lead in a circle.

@@ -43,31 +43,25 @@ impl View {
     /// that is missing.
     pub fn of_parts(list: &mut PartList, position: &Position, over_holes: bool) -> io::Result<Self> {
         list.find_next();
-        let header = match &list.header {
-            Some(name) => Some(Stat::of(&std::fs::metadata(list.folder.join(name))?)),
-            None => None,
-        };
+        let header = list.folder.join(&list.header);
+        let stat = Stat::of(&std::fs::metadata(&header)?);
         let (current, current_start) = position.part.unwrap_or((0, 0));
         // From the last to the first: when the next part is seen before this one's size is asked, this one is complete.
-        let mut modified = header.map_or(i64::MIN, |stat| stat.modified);
+        let mut modified = stat.modified;
         for part in list.parts.iter_mut().rev().take_while(|part| part.number >= current) {
             let stat = Stat::of(&std::fs::metadata(list.folder.join(&*part.name))?);
             part.size = stat.size;
             modified = modified.max(stat.modified);
         }
         let mut view = Self {
-            segments: Vec::new(),
+            segments: vec![Segment { path: header, start: 0, len: stat.size }],
             open: None,
-            stat: header.unwrap_or_default(),
+            stat,
             parts: Vec::new(),
             hole: false,
             late: false,
         };
-        let (mut end, mut last) = (0, None::<u32>);
-        if let (Some(name), Some(stat)) = (&list.header, header) {
-            view.segments.push(Segment { path: list.folder.join(name), start: 0, len: stat.size });
-            end = stat.size;
-        }
+        let (mut end, mut last) = (stat.size, None::<u32>);
         let before =
             end + list.parts.iter().take_while(|part| part.number < current).map(|part| part.size).sum::<u64>();
         // Parts that were read may be tidied away; then what is left of them does not lie where it lay.
