@@ -72,7 +72,7 @@ pub trait Standing: Send + Sync {
 }
 
 /// Starts publishing to one broker, until `stop` is cancelled; the task ends within 4 s of that.
-pub fn spawn_from(
+pub fn spawn(
     settings: BrokerSettings,
     site: SiteId,
     node: NodeId,
