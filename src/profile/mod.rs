@@ -140,7 +140,7 @@ impl Units {
             ChannelKind::Biomass => &self.biomass,
             ChannelKind::Ph => &self.ph,
             ChannelKind::Do => &self.oxygen,
-            ChannelKind::Fluorescence => &self.fluorescence,
+            ChannelKind::Fluorescence | ChannelKind::Unknown => &self.fluorescence,
         }
     }
 }
