@@ -106,8 +106,8 @@ pub(super) struct Cycle {
     pub last_elapsed: Option<f64>,
     /// Filter set and well of the last new reading.
     pub last: Option<(u32, WellCode)>,
-    /// The tell-tale of rows filed under the next filter set was seen.
-    pub misfiled: bool,
+    /// The filter set of the last row that was filed under the next filter set, where there was one.
+    pub misfiled: Option<u32>,
     /// Revisions of its completion so far.
     pub revision: u32,
     /// Rows came after its completion that no revision tells of yet.
@@ -160,7 +160,7 @@ impl Cycle {
     pub fn last_read(&self, before: Option<(u32, WellCode)>, expected: Expected<'_>) -> bool {
         let Some((filterset, wells)) = expected.sets.last_key_value() else { return false };
         let [.., predecessor, last] = wells.as_slice() else { return false };
-        !self.misfiled && self.last == Some((*filterset, *last)) && before == Some((*filterset, *predecessor))
+        self.misfiled.is_none() && self.last == Some((*filterset, *last)) && before == Some((*filterset, *predecessor))
     }
 
     /// Whether a row of `filterset` and `well`, not seen before, shows the quirk of the XT software 1.8.10: rows are
@@ -172,7 +172,9 @@ impl Cycle {
         before != filterset
             && well == *last
             && at == *predecessor
-            && self.sets.get(&before).is_some_and(|set| set.digest(*last).is_none())
+            // A last row that is there may itself be the one of the set before.
+            && (self.misfiled == Some(before)
+                || self.sets.get(&before).is_some_and(|set| set.digest(*last).is_none()))
             && self.sets.get(&filterset).is_none_or(|set| set.count() == 0)
     }
 
