@@ -69,7 +69,7 @@ fn a_clean_pro_file() {
     );
     assert_eq!((ph.temperature_c, ph.temperature_sensor.as_deref()), (Some(29.5), Some("Temp_up")));
     let oxygen = find(3);
-    assert_eq!((oxygen.value, oxygen.instrument_value), (Some(94.7378), Some(94.73)));
+    assert_eq!((oxygen.value, oxygen.instrument_value), (Some(94.7394), Some(94.73)));
     let biomass = find(1);
     assert_eq!((biomass.amplitude, biomass.value, biomass.instrument_value), (Some(8.57), Some(6.4323), Some(6.43)));
     assert!(bench.completions().all(|c| c.complete && c.ended_by == "all-read" && c.defects.is_empty()));
