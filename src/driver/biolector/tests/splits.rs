@@ -22,7 +22,7 @@ fn feed(bench: &mut Bench, bytes: &[u8], cuts: &[usize], restarts: &dyn Fn(usize
             let before = bench.rereads;
             bench.restart();
             if bench.rereads > before {
-                bench.from_start();
+                bench.reread_from_start();
                 from = 0;
                 bench.give(FileInput::Bytes { offset: 0, bytes: &bytes[..to] });
                 from = from.max(to);
