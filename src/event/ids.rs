@@ -130,6 +130,34 @@ impl IdBase {
         Self(name.into_boxed_slice())
     }
 
+    /// The CloudEvents source that it was made from.
+    pub fn source(&self) -> &str {
+        let end = self.0.iter().position(|b| *b == 0x1f).unwrap_or(self.0.len());
+        std::str::from_utf8(&self.0[..end]).unwrap_or_default()
+    }
+
+    /// A number that is near that of other events of the same run and about the same cycle: an index that is ordered by
+    /// it before the id stays where it is being written, although ids are random.
+    ///
+    /// The upper half is a hash of source and run identity, the lower half the first number in the key (the cycle, or
+    /// the offset). It is a function of what the id is made from, so one id has one locality.
+    pub fn locality(&self) -> i64 {
+        let mut parts = self.0.split(|b| *b == 0x1f);
+        let mut hash: u32 = 0x811c_9dc5; // FNV-1a
+        for part in parts.by_ref().take(2) {
+            for byte in part.iter().chain(&[0x1f]) {
+                hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+            }
+        }
+        let key = parts.nth(1).unwrap_or_default();
+        let number = key
+            .iter()
+            .skip_while(|b| !b.is_ascii_digit())
+            .take_while(|b| b.is_ascii_digit())
+            .fold(0u32, |n, b| n.saturating_mul(10).saturating_add(u32::from(b - b'0')));
+        (i64::from(hash.cast_signed()) << 32) | i64::from(number)
+    }
+
     /// The id of revision `revision` (1 is the first).
     pub fn id(&self, revision: u32) -> Uuid {
         let mut name = Vec::with_capacity(self.0.len() + 4);

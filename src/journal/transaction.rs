@@ -1,0 +1,335 @@
+//! What one transaction writes: sequences are given, revisions decided, spans filled in, events rendered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::batch::{Batch, Committed, Row, SourceUpdate};
+use super::schema;
+use super::state::{Pending, Stream};
+use crate::event::{DeviceId, Prepared, Scope, Stamp};
+
+/// Why the journal minted a later revision.
+const MINTED: &str = "the source says otherwise now";
+
+/// A run's own row among its cycles.
+const NO_CYCLE: i64 = -1;
+
+const INSERT_ID: &str =
+    "INSERT OR IGNORE INTO ids(locality, id, key, content, type, time, recorded) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const FIND_ID: &str = "SELECT key, content FROM ids WHERE locality = ?1 AND id = ?2";
+const INSERT_PAYLOAD: &str = "INSERT INTO payloads(key, type, recorded, payload) VALUES(?1, ?2, ?3, ?4)";
+
+/// What does not change from one transaction to the next.
+pub(super) struct Constants {
+    /// The journal's id.
+    pub(super) journal: Uuid,
+    /// For each of [`crate::event::EventType::ALL`]: its number in the file and its topic levels.
+    pub(super) types: Vec<(i64, Arc<str>, Arc<str>)>,
+}
+
+/// What a transaction changes in memory once it is durable.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// For each batch, in order.
+    pub(super) committed: Vec<Committed>,
+    /// The new rows, in order.
+    pub(super) rows: Vec<Row>,
+    /// Devices that are new or have new rows.
+    pub(super) streams: HashMap<DeviceId, Stream>,
+}
+
+/// One transaction while it is being written.
+pub(super) struct Writing<'c> {
+    connection: &'c Connection,
+    constants: &'c Constants,
+    now: Timestamp,
+    insert_id: CachedStatement<'c>,
+    find_id: CachedStatement<'c>,
+    insert_payload: CachedStatement<'c>,
+    scopes: HashMap<(i64, Scope), Span>,
+    outcome: Outcome,
+}
+
+/// The first and last sequence of a scope.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    /// `None` while nothing belongs to it.
+    range: Option<(u64, u64)>,
+    changed: bool,
+}
+
+impl Span {
+    fn widen(&mut self, sequence: u64) {
+        let (first, last) = self.range.unwrap_or((sequence, sequence));
+        let wider = (first.min(sequence), last.max(sequence));
+        self.changed |= self.range != Some(wider);
+        self.range = Some(wider);
+    }
+}
+
+/// What became of one event.
+enum Place {
+    New { revision: u32 },
+    Known { sequence: u64 },
+}
+
+impl<'c> Writing<'c> {
+    pub(super) fn begin(
+        connection: &'c Connection,
+        constants: &'c Constants,
+        now: Timestamp,
+    ) -> rusqlite::Result<Self> {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(Self {
+            connection,
+            constants,
+            now,
+            insert_id: connection.prepare_cached(INSERT_ID)?,
+            find_id: connection.prepare_cached(FIND_ID)?,
+            insert_payload: connection.prepare_cached(INSERT_PAYLOAD)?,
+            scopes: HashMap::new(),
+            outcome: Outcome::default(),
+        })
+    }
+
+    /// Writes one batch. `known` finds the device as it was before this transaction.
+    pub(super) fn batch(
+        &mut self,
+        batch: &Batch,
+        known: impl FnOnce(&DeviceId) -> Option<Stream>,
+    ) -> rusqlite::Result<()> {
+        let mut stream = match self.outcome.streams.remove(&batch.device).or_else(|| known(&batch.device)) {
+            Some(stream) => stream,
+            None => self.add_device(&batch.device)?,
+        };
+        if stream.retired {
+            // A device that sends again is not retired any more.
+            self.connection.execute("UPDATE devices SET retired = NULL WHERE number = ?1", [stream.number])?;
+            stream.retired = false;
+        }
+        let mut committed = Committed::default();
+        for event in &batch.events {
+            self.event(&batch.device, &mut stream, event, &mut committed)?;
+        }
+        for update in &batch.sources {
+            self.source(stream.number, &batch.link, update)?;
+        }
+        for (name, value) in &batch.notes {
+            match value {
+                Some(value) => self
+                    .connection
+                    .prepare_cached("INSERT OR REPLACE INTO notes VALUES(?1, ?2, ?3)")?
+                    .execute((stream.number, name, value))?,
+                None => self
+                    .connection
+                    .prepare_cached("DELETE FROM notes WHERE device = ?1 AND name = ?2")?
+                    .execute((stream.number, name))?,
+            };
+        }
+        committed.last_sequence = stream.last;
+        self.outcome.committed.push(committed);
+        self.outcome.streams.insert(batch.device.clone(), stream);
+        Ok(())
+    }
+
+    fn add_device(&self, device: &DeviceId) -> rusqlite::Result<Stream> {
+        self.connection.execute("INSERT INTO devices(device) VALUES(?1)", [device.as_str()])?;
+        Ok(Stream { number: self.connection.last_insert_rowid(), ..Stream::default() })
+    }
+
+    fn event(
+        &mut self,
+        device: &DeviceId,
+        stream: &mut Stream,
+        event: &Prepared,
+        committed: &mut Committed,
+    ) -> rusqlite::Result<()> {
+        if stream.source.is_none() {
+            let source = event.base.source();
+            self.connection.execute("UPDATE devices SET source = ?1 WHERE number = ?2", (source, stream.number))?;
+            stream.source = Some(source.into());
+        }
+        let sequence = stream.last + 1;
+        let revision = match self.place(stream.number, event, sequence)? {
+            Place::New { revision } => revision,
+            Place::Known { sequence } => {
+                committed.known += 1;
+                if let Some(scope) = event.scope {
+                    self.span(stream.number, scope)?.widen(sequence);
+                }
+                return Ok(());
+            }
+        };
+        let minted = revision != event.revision;
+        // Asked for before the event itself counts: a closing event tells of those before it.
+        let span = match event.scope {
+            Some(scope) if event.closes => self.closing_span(stream.number, scope)?,
+            _ => None,
+        };
+        let stamp = Stamp {
+            sequence,
+            journal: self.constants.journal,
+            recorded: self.now,
+            revision,
+            minted_because: minted.then_some(MINTED),
+            span,
+        };
+        let payload = event.render(&stamp);
+        let (number, category, name) = &self.constants.types[event.event_type as usize];
+        let row = params![schema::key(stream.number, sequence), number, self.now.as_millisecond(), payload];
+        self.insert_payload.execute(row)?;
+        self.outcome.rows.push(Row {
+            device: device.clone(),
+            sequence,
+            category: Arc::clone(category),
+            name: Arc::clone(name),
+            payload: Bytes::from(payload),
+        });
+        if let Some(scope) = event.scope {
+            self.span(stream.number, scope)?.widen(sequence);
+        }
+        stream.last = sequence;
+        stream.first_available.get_or_insert(sequence);
+        committed.new += 1;
+        committed.revised += u64::from(minted);
+        Ok(())
+    }
+
+    /// Finds the event among the known ids, or makes its id known under `sequence`.
+    fn place(&mut self, number: i64, event: &Prepared, sequence: u64) -> rusqlite::Result<Place> {
+        let locality = event.base.locality();
+        let type_number = self.constants.types[event.event_type as usize].0;
+        let mut revision = event.revision;
+        loop {
+            let id = event.base.id(revision);
+            let row = params![
+                locality,
+                id.as_bytes().as_slice(),
+                schema::key(number, sequence),
+                event.content,
+                type_number,
+                event.time.map(Timestamp::as_millisecond),
+                self.now.as_millisecond()
+            ];
+            if self.insert_id.execute(row)? == 1 {
+                return Ok(Place::New { revision });
+            }
+            let (key, content): (i64, i64) = self
+                .find_id
+                .query_row(params![locality, id.as_bytes().as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if content == event.content {
+                return Ok(Place::Known { sequence: schema::sequence(key) });
+            }
+            revision += 1;
+        }
+    }
+
+    /// The scope's own span, read from the file the first time.
+    fn span(&mut self, number: i64, scope: Scope) -> rusqlite::Result<&mut Span> {
+        use std::collections::hash_map::Entry;
+        match self.scopes.entry((number, scope)) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let range = self
+                    .connection
+                    .prepare_cached("SELECT first, last FROM scopes WHERE device = ?1 AND run = ?2 AND cycle = ?3")?
+                    .query_row(params![number, scope.run.as_bytes().as_slice(), cycle(scope)], |row| {
+                        Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
+                    })
+                    .optional()?;
+                Ok(entry.insert(Span { range, changed: false }))
+            }
+        }
+    }
+
+    /// What a closing event tells: its cycle's span, or for a run that of everything in the run.
+    fn closing_span(&mut self, number: i64, scope: Scope) -> rusqlite::Result<Option<(u64, u64)>> {
+        if scope.cycle.is_some() {
+            return Ok(self.span(number, scope)?.range);
+        }
+        let stored: (Option<i64>, Option<i64>) = self
+            .connection
+            .prepare_cached("SELECT min(first), max(last) FROM scopes WHERE device = ?1 AND run = ?2")?
+            .query_row(params![number, scope.run.as_bytes().as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let stored = stored.0.zip(stored.1).map(|(first, last)| (first.cast_unsigned(), last.cast_unsigned()));
+        let here = self.scopes.iter().filter(|((device, other), _)| *device == number && other.run == scope.run);
+        let spans = here.filter_map(|(_, span)| span.range).chain(stored);
+        Ok(spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))))
+    }
+
+    fn source(&self, number: i64, link: &str, update: &SourceUpdate) -> rusqlite::Result<()> {
+        let source = &*update.source;
+        if update.forget {
+            self.connection
+                .prepare_cached("DELETE FROM sources WHERE device = ?1 AND link = ?2 AND source = ?3")?
+                .execute((number, link, source))?;
+            return Ok(());
+        }
+        if update.reset {
+            self.connection
+                .prepare_cached("DELETE FROM sources WHERE device = ?1 AND link = ?2 AND source = ?3 AND part <> ''")?
+                .execute((number, link, source))?;
+        }
+        let mut set = self.connection.prepare_cached("INSERT OR REPLACE INTO sources VALUES(?1, ?2, ?3, ?4, ?5)")?;
+        if let Some(position) = &update.position {
+            set.execute((number, link, source, "", position))?;
+        }
+        for (part, value) in &update.parts {
+            set.execute((number, link, source, part, value))?;
+        }
+        Ok(())
+    }
+
+    /// Writes brokers' positions and dead letters.
+    pub(super) fn pending(&self, pending: &Pending, number: impl Fn(&DeviceId) -> Option<i64>) -> rusqlite::Result<()> {
+        let mut settle = self.connection.prepare_cached(
+            "INSERT INTO positions VALUES(?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET sequence = max(sequence, excluded.sequence)",
+        )?;
+        for ((broker, device), sequence) in &pending.settled {
+            if let Some(number) = number(device) {
+                settle.execute((&**broker, number, sequence.cast_signed()))?;
+            }
+        }
+        let mut letter =
+            self.connection.prepare_cached("INSERT OR REPLACE INTO dead_letters VALUES(?1, ?2, ?3, ?4, ?5)")?;
+        for dead in &pending.dead {
+            if let Some(number) = number(&dead.device) {
+                let at = self.now.as_millisecond();
+                letter.execute((&*dead.broker, number, dead.sequence.cast_signed(), &dead.reason, at))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes it durable.
+    pub(super) fn commit(self) -> rusqlite::Result<Outcome> {
+        let mut set = self.connection.prepare_cached("INSERT OR REPLACE INTO scopes VALUES(?1, ?2, ?3, ?4, ?5)")?;
+        for ((number, scope), span) in &self.scopes {
+            if let (true, Some((first, last))) = (span.changed, span.range) {
+                let run = scope.run.as_bytes().as_slice();
+                set.execute((number, run, cycle(*scope), first.cast_signed(), last.cast_signed()))?;
+            }
+        }
+        drop(set);
+        self.connection.execute_batch("COMMIT")?;
+        Ok(self.outcome)
+    }
+}
+
+/// Ends a transaction that failed; SQLite may have ended it itself.
+pub(super) fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit() {
+        // Should this fail too, the connection is opened anew before the next transaction.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+}
+
+fn cycle(scope: Scope) -> i64 {
+    scope.cycle.map_or(NO_CYCLE, i64::from)
+}
