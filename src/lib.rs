@@ -5,7 +5,12 @@
 
 pub mod cli;
 pub mod config;
+pub mod daemon;
+pub mod decode;
+pub mod device;
 pub mod driver;
 pub mod event;
 pub mod journal;
+pub mod link;
 pub mod profile;
+pub mod publish;

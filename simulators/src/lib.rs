@@ -1,1 +1,12 @@
-//! Simulated lab instruments.
+//! Simulated lab instruments: each does what its real counterpart does, as far as the daemon can see it.
+//!
+//! They know nothing of the daemon. Each is seeded and reproducible, has the quirks of the real one as switches, and is driven from outside
+//! through [`Control`]: it can be silenced, slowed down and single-stepped, and it counts what it did so that a test waits for a fact and not
+//! for a while.
+
+#![forbid(unsafe_code)]
+
+pub mod biolector;
+mod control;
+
+pub use control::{Control, Counter, Responsiveness};

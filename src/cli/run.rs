@@ -1,12 +1,157 @@
 //! `instrumentd run`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-/// Run the daemon.
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::prelude::*;
+
+use crate::config::{self, Settings};
+use crate::daemon::Daemon;
+use crate::device::{Board, DeviceState, Plan, Store, supervise};
+
+/// How long a stop may take; systemd and people at night wait no longer.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Run the daemon: read the instruments, keep the journal, publish on MQTT.
+///
+/// SIGTERM and Ctrl-C stop it within 5 seconds: what is in flight is settled, `stopped` is published, the journal is
+/// closed. SIGHUP reads the configuration again and restarts the devices that changed; a configuration with an error
+/// changes nothing.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+#[command(after_help = "\
+Examples:
+  instrumentd run --config /etc/instrumentd/instrumentd.toml
+  instrumentd run --config instrumentd.toml --dry-run   print what would be published, write nothing")]
+pub struct Arguments {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Use the real links, print every event that would be published as one line of JSON, and say how much history
+    /// waits; write neither journal nor broker nor instrument.
+    #[arg(long)]
+    dry_run: bool,
+}
 
 /// Runs it.
-pub fn run(_arguments: Arguments) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let settings = match config::load(&arguments.config) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                eprintln!("{warning}");
+            }
+            loaded.settings
+        }
+        Err(problems) => {
+            eprint!("{problems}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    log_to(&settings.log.filter)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(8)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = if arguments.dry_run {
+        runtime.block_on(dry_run(settings))
+    } else {
+        runtime.block_on(daemon(settings, &arguments.config))
+    };
+    // A link's thread that hangs in a dead mount must not hold up the end.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn daemon(settings: Settings, config_file: &std::path::Path) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut daemon = Daemon::start(settings).await?;
+    tracing::info!(version = super::VERSION, journal = %daemon.journal().id(), "The daemon runs.");
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    let watchdog = sd_notify::watchdog_enabled();
+    let mut feed = tokio::time::interval(watchdog.map_or(Duration::from_secs(3600), |every| every / 3));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&mut daemon, config_file).await,
+            _ = feed.tick(), if watchdog.is_some() => {
+                if daemon.is_alive() {
+                    let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+                } else {
+                    tracing::error!("A supervisor or the journal is stuck; the watchdog is not fed.");
+                }
+            }
+        }
+    }
+    tracing::info!("Stopping.");
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    if tokio::time::timeout(STOP_WITHIN, daemon.stop()).await.is_err() {
+        tracing::warn!("Stopping took too long; what was not settled is published again at the next start.");
+    }
+    Ok(())
+}
+
+async fn reload(daemon: &mut Daemon, config_file: &std::path::Path) {
+    let reloading = NotifyState::monotonic_usec_now().ok();
+    let _ = sd_notify::notify(&[NotifyState::Reloading]);
+    if let Some(time) = reloading {
+        let _ = sd_notify::notify(&[time]);
+    }
+    let file = config_file.to_owned();
+    match tokio::task::spawn_blocking(move || config::load(&file)).await {
+        Ok(Ok(loaded)) => match daemon.reload(loaded.settings).await {
+            Ok(restarted) => tracing::info!(?restarted, "The changed configuration is applied."),
+            Err(error) => tracing::error!(%error, "The changed configuration is not applied."),
+        },
+        Ok(Err(problems)) => tracing::error!(%problems, "The changed configuration has errors; nothing was applied."),
+        Err(error) => tracing::error!(%error, "The configuration could not be read."),
+    }
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+}
+
+async fn dry_run(settings: Settings) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let count = Arc::new(AtomicU64::new(0));
+    let board = Arc::new(Board::new(settings.node.clone(), "dry-run".to_owned()));
+    let mut devices = Vec::new();
+    for device in settings.devices {
+        board
+            .add(&device.id, DeviceState::new(device.profile.clone(), device.location.clone(), jiff::Timestamp::now()));
+        devices.push(supervise(Plan {
+            site: settings.site.clone(),
+            settings: Arc::new(device),
+            store: Store::Print(count.clone()),
+            board: board.clone(),
+        }));
+    }
+    eprintln!("dry run: nothing is written and nothing is published; Ctrl-C ends it");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    for device in devices {
+        device.stop().await;
+    }
+    eprintln!("dry run: {} events would have been published", count.load(Ordering::Relaxed));
+    Ok(())
+}
+
+/// Logs to the journal of systemd where it started us, else readable on the terminal.
+fn log_to(filter: &str) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).context("the log filter in [log] is not valid")?;
+    let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    let terminal =
+        journald.is_none().then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
+    tracing_subscriber::registry().with(filter).with(journald).with(terminal).init();
+    Ok(())
 }

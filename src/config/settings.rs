@@ -7,11 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::values::Choice;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::Profile;
 
 /// Everything that `instrumentd run` needs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The site.
     pub site: SiteId,
@@ -49,6 +50,14 @@ pub enum WhenFull {
     DropOldest,
 }
 
+impl Choice for WhenFull {
+    const WHAT: &'static str = "way to go on with a full journal";
+    const CHOICES: &'static [(&'static str, Self, &'static str)] = &[
+        ("wait", Self::Wait, "instruments' files wait to be read, nothing is lost"),
+        ("drop-oldest", Self::DropOldest, "the oldest unsent events are given up, which is recorded as a gap"),
+    ];
+}
+
 /// One MQTT broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerSettings {
@@ -78,7 +87,7 @@ pub struct BrokerSettings {
     pub state_expiry: Duration,
     /// Without an acknowledgement for this long while rows are in flight, the connection is dropped.
     pub stall: Duration,
-    /// The prefix under which response topics of replay requests must lie.
+    /// The prefix under which response topics of replay requests must lie; ends with a slash.
     pub response_prefix: String,
 }
 
@@ -91,12 +100,14 @@ pub struct TlsSettings {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// One device.
-#[derive(Debug, Clone)]
+/// One device. Equal settings mean that a reload need not touch it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeviceSettings {
     /// Its id.
     pub id: DeviceId,
-    /// What is true of its model.
+    /// Whether it is watched; one that is not still keeps its id and history.
+    pub enabled: bool,
+    /// What is true of its model, with what the configuration overrides for this device.
     pub profile: Arc<Profile>,
     /// Where it stands, in words.
     pub location: Option<String>,
@@ -130,6 +141,15 @@ pub enum WatchMode {
     Notify,
     /// Polling.
     Poll,
+}
+
+impl Choice for WatchMode {
+    const WHAT: &'static str = "way to watch";
+    const CHOICES: &'static [(&'static str, Self, &'static str)] = &[
+        ("auto", Self::Auto, "the kernel's notifications on local file systems, polling on network ones"),
+        ("notify", Self::Notify, "the kernel's notifications, which do not see what another machine writes"),
+        ("poll", Self::Poll, "looking every `poll_interval`"),
+    ];
 }
 
 /// Which of the files that were there before the first start are published.

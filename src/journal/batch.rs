@@ -53,6 +53,16 @@ pub struct SourceUpdate {
 }
 
 impl SourceUpdate {
+    /// The source is read from its start: what was kept of its driver's state is dropped.
+    pub fn restart(source: SourceName) -> Self {
+        Self { source, position: None, parts: Vec::new(), reset: true, forget: false }
+    }
+
+    /// The source is forgotten: the link finds it anew, if it is still there.
+    pub fn forget(source: SourceName) -> Self {
+        Self { source, position: None, parts: Vec::new(), reset: true, forget: true }
+    }
+
     fn size(&self) -> usize {
         let parts: usize = self.parts.iter().map(|(name, bytes)| name.len() + bytes.len()).sum();
         self.source.len() + self.position.as_ref().map_or(0, Vec::len) + parts + 32

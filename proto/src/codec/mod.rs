@@ -1,1 +1,3 @@
 //! Codecs: bytes to typed records and back.
+
+pub mod biolector;

@@ -1,0 +1,347 @@
+//! The device actor: one task that owns one driver and its link.
+//!
+//! Input comes from the link, goes through the driver, and what comes out is committed before the next input is
+//! taken. Nothing else happens here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::board::Board;
+use super::record::{Connection, Record};
+use super::silence::Silence;
+use super::state::Fault;
+use super::supervisor::Pulse;
+use crate::config::settings::DeviceSettings;
+use crate::driver::{Driver, Effects, FileInput, Input, Request, SourceName};
+use crate::event::Ingest;
+use crate::journal::{Closed, SourceUpdate};
+use crate::link::files::{FileLink, How, LinkEvent};
+
+/// How often an actor shows that it lives and how far it is, and looks whether silence is worth keeping.
+const BEAT: Duration = Duration::from_secs(2);
+
+/// Why an actor ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// It was told to.
+    Stopped,
+    /// The journal was closed under it.
+    JournalClosed,
+    /// The link's thread ended.
+    LinkEnded,
+    /// What the journal keeps about the device cannot be read.
+    Unreadable(String),
+    /// It panicked.
+    Panicked(String),
+    /// It did not show that it lives.
+    Unresponsive,
+    /// It was crashed on purpose.
+    Crashed,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("stopped"),
+            Self::JournalClosed => f.write_str("the journal was closed"),
+            Self::LinkEnded => f.write_str("the link ended"),
+            Self::Unreadable(text) => write!(f, "the journal could not be read: {text}"),
+            Self::Panicked(text) => write!(f, "panicked: {text}"),
+            Self::Unresponsive => f.write_str("did not answer"),
+            Self::Crashed => f.write_str("crashed on purpose"),
+        }
+    }
+}
+
+/// One run of a device's actor.
+pub struct Actor {
+    settings: Arc<DeviceSettings>,
+    driver: Box<dyn Driver>,
+    link: FileLink,
+    record: Record,
+    board: Arc<Board>,
+    pulse: Arc<Pulse>,
+    silence: Silence,
+    effects: Effects,
+    /// Sources whose next inputs are not to be taken: refused ones, and ones that are to be read again. What they
+    /// say until they are opened again is neither decoded nor counted as read.
+    closed: BTreeSet<SourceName>,
+    last_input: Instant,
+    last_sequence: u64,
+}
+
+impl Actor {
+    /// Puts an actor together.
+    pub fn new(
+        settings: Arc<DeviceSettings>,
+        driver: Box<dyn Driver>,
+        link: FileLink,
+        record: Record,
+        silence: Silence,
+        board: Arc<Board>,
+        pulse: Arc<Pulse>,
+    ) -> Self {
+        Self {
+            settings,
+            driver,
+            link,
+            record,
+            board,
+            pulse,
+            silence,
+            effects: Effects::default(),
+            closed: BTreeSet::new(),
+            last_input: Instant::now(),
+            last_sequence: 0,
+        }
+    }
+
+    /// Runs until `stop`, or until something ends it.
+    pub async fn run(mut self, mut events: mpsc::Receiver<LinkEvent>, stop: CancellationToken) -> Exit {
+        let mut beat = tokio::time::interval(BEAT);
+        let exit = loop {
+            let timer = self.silence.next();
+            let done = tokio::select! {
+                biased;
+                () = stop.cancelled() => break Exit::Stopped,
+                event = events.recv() => match event {
+                    Some(event) => self.take(event).await,
+                    None => break Exit::LinkEnded,
+                },
+                () = sleep_until(timer), if timer.is_some() => self.timers().await,
+                _ = beat.tick() => self.beat().await,
+            };
+            match done {
+                Ok(()) => self.pulse.beat(),
+                Err(exit) => break exit,
+            }
+        };
+        self.link.stop();
+        exit
+    }
+
+    async fn take(&mut self, event: LinkEvent) -> Result<(), Exit> {
+        self.last_input = Instant::now();
+        let device = self.settings.id.clone();
+        match event {
+            LinkEvent::Connected { place } => {
+                let watching = watching(&self.link);
+                self.board.update(&device, |state| {
+                    let news = state.connection != "connected";
+                    (state.connection, state.place, state.watching) =
+                        ("connected", Some(place.clone()), Some(watching));
+                    if news {
+                        state.since = Timestamp::now();
+                    }
+                    news
+                });
+                self.commit_connection(Connection::Connected, place, None).await
+            }
+            LinkEvent::Disconnected { place, reason, remedy } => {
+                tracing::warn!(%device, %place, %reason, "The folder is not there.");
+                self.board.update(&device, |state| {
+                    (state.connection, state.since) = ("disconnected", Timestamp::now());
+                    let text = format!("{place}: {reason}");
+                    state.last_error = Some(Fault { text, remedy: remedy.clone(), at: Timestamp::now() });
+                    true
+                });
+                self.commit_connection(Connection::Disconnected, place, Some((reason, remedy))).await
+            }
+            LinkEvent::Baseline(bytes) => {
+                self.record.note("baseline", Some(bytes));
+                self.commit().await
+            }
+            LinkEvent::Opened { source, kind, resume, ingest } => {
+                self.closed.remove(&source);
+                self.record.ingest(ingest);
+                let snapshot = if resume { self.record.snapshot(&source).await? } else { Vec::new() };
+                if !resume {
+                    self.record.source(SourceUpdate::restart(source.clone()));
+                }
+                self.feed(&source, FileInput::Opened { kind, snapshot: &snapshot }, None).await
+            }
+            LinkEvent::Member { source, name, bytes, position } => {
+                self.feed(&source, FileInput::Member { name: &name, bytes: &bytes }, Some(position)).await
+            }
+            LinkEvent::Head { source, bytes, position } => {
+                self.feed(&source, FileInput::Head(&bytes), Some(position)).await
+            }
+            LinkEvent::Bytes { source, offset, bytes, position, ingest } => {
+                self.record.ingest(ingest);
+                self.feed(&source, FileInput::Bytes { offset, bytes: &bytes }, Some(position)).await
+            }
+            LinkEvent::Ended { source, position } => self.feed(&source, FileInput::Ended, Some(position)).await,
+            LinkEvent::Settled { source, position } => self.feed(&source, FileInput::Settled, Some(position)).await,
+            LinkEvent::Renamed { from, to, position } => {
+                let parts = self.record.snapshot(&from).await?;
+                self.record.source(SourceUpdate::forget(from.clone()));
+                self.record.source(SourceUpdate { position: Some(position), parts, ..SourceUpdate::restart(to) });
+                self.feed(&from, FileInput::Gone, None).await
+            }
+            LinkEvent::Gone { source } => {
+                self.record.source(SourceUpdate::forget(source.clone()));
+                self.feed(&source, FileInput::Gone, None).await
+            }
+            LinkEvent::Gap { source, reason, text } => {
+                self.record.gap(&source, reason, text);
+                self.commit().await
+            }
+            LinkEvent::Trouble { source, text, remedy } => {
+                tracing::warn!(%device, source = source.as_deref(), %text, "A source cannot be read.");
+                self.fault(text.clone(), remedy.clone());
+                self.record.faulted(source.as_ref(), text, remedy);
+                self.commit().await
+            }
+            LinkEvent::TroubleOver { source } => {
+                self.record.recovered(source.as_ref());
+                self.commit().await
+            }
+        }
+    }
+
+    /// Gives one input about a source to the driver, and commits what follows together with the new position.
+    async fn feed(&mut self, source: &SourceName, input: FileInput<'_>, position: Option<Vec<u8>>) -> Result<(), Exit> {
+        if self.closed.contains(source) {
+            return Ok(());
+        }
+        self.driver.handle(Input::File(source, input), Timestamp::now(), &mut self.effects);
+        self.follow(Some(source), position).await
+    }
+
+    async fn timers(&mut self) -> Result<(), Exit> {
+        while let Some(timer) = self.silence.take_due(Instant::now()) {
+            self.record.ingest(Ingest::Live);
+            self.driver.handle(Input::Timer(&timer), Timestamp::now(), &mut self.effects);
+            self.follow(Some(&timer.source), None).await?;
+        }
+        Ok(())
+    }
+
+    /// Does what the driver's effects ask for.
+    async fn follow(&mut self, source: Option<&SourceName>, position: Option<Vec<u8>>) -> Result<(), Exit> {
+        let device = &self.settings.id;
+        let effects = &mut self.effects;
+        for (source, refusal) in effects.refused.drain(..) {
+            tracing::warn!(%device, %source, code = refusal.code, reason = %refusal.reason, remedy = %refusal.remedy, "A source is refused.");
+            let fault = Fault {
+                text: format!("{source}: {}", refusal.reason),
+                remedy: Some(refusal.remedy),
+                at: Timestamp::now(),
+            };
+            self.board.update(device, |state| {
+                state.refused = (state.refused.0 + 1, Some(fault));
+                true
+            });
+            // Its position is not kept, so that it is looked at again after the mistake was mended.
+            self.record.source(SourceUpdate::forget(source.clone()));
+            self.closed.insert(source);
+        }
+        for request in effects.requests.drain(..) {
+            let Request::Reread(source) = request;
+            tracing::info!(%device, %source, "A source is read again from its start.");
+            self.record.source(SourceUpdate::forget(source.clone()));
+            self.link.reread(&source);
+            self.closed.insert(source);
+        }
+        if let Some(source) = source.filter(|source| !self.closed.contains(*source)) {
+            let parts =
+                effects.snapshots.drain(..).map(|part| (part.source, part.part.to_owned(), part.bytes)).collect();
+            self.record.progress(source, position, parts);
+        }
+        effects.snapshots.clear();
+        let now = Instant::now();
+        for change in effects.timers.drain(..) {
+            self.silence.change(change, now);
+        }
+        if let Some(note) = self.silence.note(now) {
+            self.record.note("silence", Some(note));
+        }
+        let (operation, identity) = (effects.operation.take(), effects.identity.take());
+        if operation.is_some() || identity.is_some() {
+            self.board.update(device, |state| {
+                state.silent = false;
+                if let Some(operation) = operation {
+                    state.operation = operation;
+                }
+                if identity.is_some() {
+                    state.identity = identity;
+                }
+                true
+            });
+        }
+        self.record.events(source, &effects.events);
+        effects.clear();
+        self.commit().await
+    }
+
+    async fn commit_connection(
+        &mut self,
+        connection: Connection,
+        place: String,
+        why: Option<(String, Option<String>)>,
+    ) -> Result<(), Exit> {
+        self.record.connection(connection, place, why).await?;
+        self.commit().await
+    }
+
+    async fn commit(&mut self) -> Result<(), Exit> {
+        // The journal waits for room, a disk or an operator, and says so: that is a named cause and no stuck actor.
+        let _waiting = self.pulse.waiting();
+        let committed = self.record.commit().await.map_err(|Closed| Exit::JournalClosed)?;
+        if let Some(last) = committed {
+            self.last_sequence = last;
+            // Told with the next beat, not for each commit: the events themselves tell it at once.
+            self.board.update(&self.settings.id, |state| std::mem::take(&mut state.silent));
+        }
+        Ok(())
+    }
+
+    async fn beat(&mut self) -> Result<(), Exit> {
+        if self.last_input.elapsed() > self.settings.profile.silence {
+            self.board.update(&self.settings.id, |state| !std::mem::replace(&mut state.silent, true));
+        }
+        let (last, first) = (self.last_sequence, self.record.first_available());
+        self.board.update(&self.settings.id, |state| {
+            let news = last > state.last_sequence || first != state.first_available_sequence;
+            (state.last_sequence, state.first_available_sequence) = (state.last_sequence.max(last), first);
+            news
+        });
+        if let Some(note) = self.silence.note(Instant::now()) {
+            self.record.note("silence", Some(note));
+            return self.commit().await;
+        }
+        Ok(())
+    }
+
+    fn fault(&self, text: String, remedy: Option<String>) {
+        self.board.update(&self.settings.id, |state| {
+            state.last_error = Some(Fault { text, remedy, at: Timestamp::now() });
+            true
+        });
+    }
+}
+
+/// How the link finds changes, and why so, in words.
+fn watching(link: &FileLink) -> String {
+    let status = link.status();
+    let status = status.borrow();
+    let how = match status.watching.how {
+        How::Undecided => "undecided",
+        How::Notify => "notifications of the kernel",
+        How::Poll => "polling",
+    };
+    format!("{how}: {}", status.watching.why)
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

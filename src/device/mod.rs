@@ -1,0 +1,15 @@
+//! Devices: the actor that owns one driver and its links, the supervisor that restarts it, and the board on which
+//! everybody's state can be read.
+
+mod actor;
+mod board;
+mod record;
+mod silence;
+mod state;
+mod supervisor;
+
+pub use actor::Exit;
+pub use board::Board;
+pub use record::Store;
+pub use state::{DeviceState, Fault};
+pub use supervisor::{Plan, Supervised, driver_of, supervise};

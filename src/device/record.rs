@@ -1,0 +1,221 @@
+//! What a device records: collects one batch and commits it, and makes the device's own events.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::actor::Exit;
+use crate::driver::SourceName;
+use crate::event::envelope::Origin;
+use crate::event::{Body, DeviceId, Event, Ingest, Key, Prepared, Subject, TimeQuality, device};
+use crate::journal::{Batch, Closed, Journal, SourceUpdate};
+
+/// The name of the only link that devices have so far.
+pub const LINK: &str = "files";
+
+/// Where batches go.
+#[derive(Clone)]
+pub enum Store {
+    /// Into the journal.
+    Journal(Journal),
+    /// Onto standard output, for a dry run; counts what it printed.
+    Print(Arc<AtomicU64>),
+}
+
+/// Whether the link reaches its instrument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Connection {
+    /// It does.
+    Connected,
+    /// It does not.
+    Disconnected,
+}
+
+/// What the journal keeps about the device's own events: how many there were, so that each has an id of its own, and
+/// what the last said, so that a restart of the daemon does not say it again.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+struct OwnEvents {
+    count: u64,
+    connection: Option<Connection>,
+    faulted: Vec<String>,
+}
+
+/// Collects and commits.
+pub struct Record {
+    store: Store,
+    device: DeviceId,
+    origin: Origin,
+    batch: Batch,
+    own: OwnEvents,
+}
+
+impl Record {
+    /// A record of `device`, whose events come from `origin`. `own` is the journal's note of that name.
+    pub fn new(store: Store, device: DeviceId, origin: Origin, own: Option<&[u8]>) -> Self {
+        let own = own.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        let batch = empty(&device);
+        Self { store, device, origin, batch, own }
+    }
+
+    /// Says by which way the next events come in.
+    pub fn ingest(&mut self, ingest: Ingest) {
+        self.origin.ingest = ingest;
+    }
+
+    /// Adds a note.
+    pub fn note(&mut self, key: &str, value: Option<Vec<u8>>) {
+        self.batch.notes.push((key.to_owned(), value));
+    }
+
+    /// Adds what changes about a source.
+    pub fn source(&mut self, update: SourceUpdate) {
+        self.batch.sources.push(update);
+    }
+
+    /// Adds a source's new position and the snapshot parts that changed with it.
+    pub fn progress(
+        &mut self,
+        source: &SourceName,
+        position: Option<Vec<u8>>,
+        parts: Vec<(SourceName, String, Vec<u8>)>,
+    ) {
+        if position.is_none() && parts.is_empty() {
+            return;
+        }
+        let parts = parts.into_iter().map(|(_, part, bytes)| (part, bytes)).collect();
+        self.batch.sources.push(SourceUpdate { source: source.clone(), position, parts, reset: false, forget: false });
+    }
+
+    /// Adds a driver's events.
+    pub fn events(&mut self, source: Option<&SourceName>, events: &[Event]) {
+        self.origin.position = source.cloned();
+        let origin = &self.origin;
+        self.batch.events.extend(events.iter().map(|event| Prepared::new(event, origin)));
+    }
+
+    /// Adds `device.connected` or `device.disconnected`, unless the last one said the same.
+    pub async fn connection(
+        &mut self,
+        connection: Connection,
+        place: String,
+        why: Option<(String, Option<String>)>,
+    ) -> Result<(), Exit> {
+        if self.own.connection == Some(connection) {
+            return Ok(());
+        }
+        self.own.connection = Some(connection);
+        let link = LINK.to_owned();
+        let body = match connection {
+            Connection::Connected => Body::DeviceConnected(device::Connected { link, place }),
+            Connection::Disconnected => {
+                let (reason, remedy) = why.unwrap_or_default();
+                Body::DeviceDisconnected(device::Disconnected { link, place, reason, remedy })
+            }
+        };
+        self.own_event(body);
+        Ok(())
+    }
+
+    /// Adds `device.gap`.
+    pub fn gap(&mut self, source: &SourceName, reason: &str, text: String) {
+        let text = format!("{source}: {text}");
+        self.own_event(Body::DeviceGap(device::Gap {
+            link: LINK.to_owned(),
+            reason: reason.to_owned(),
+            from: None,
+            to: Some(Timestamp::now()),
+            text,
+        }));
+    }
+
+    /// Adds `device.faulted` for a source that cannot be read, once for each.
+    pub fn faulted(&mut self, source: Option<&SourceName>, text: String, remedy: Option<String>) {
+        let code = fault_code(source);
+        if !self.own.faulted.contains(&code) {
+            self.own.faulted.push(code.clone());
+            self.own_event(Body::DeviceFaulted(device::Faulted { code, text, remedy }));
+        }
+    }
+
+    /// Adds `device.recovered` where that source was faulted.
+    pub fn recovered(&mut self, source: Option<&SourceName>) {
+        let code = fault_code(source);
+        if let Some(at) = self.own.faulted.iter().position(|faulted| *faulted == code) {
+            self.own.faulted.remove(at);
+            self.own_event(Body::DeviceRecovered(device::Recovered { code }));
+        }
+    }
+
+    fn own_event(&mut self, body: Body) {
+        self.own.count += 1;
+        let event = Event {
+            body,
+            key: Key::Text(self.own.count.to_string()),
+            run: None,
+            cycle: None,
+            closes: false,
+            subject: Subject::Device,
+            time: Some(Timestamp::now()),
+            time_quality: TimeQuality::Observed,
+            revision: 1,
+            reason: None,
+            causation: None,
+            offset: None,
+        };
+        let origin = Origin { ingest: Ingest::Live, position: None, ..self.origin.clone() };
+        self.batch.events.push(Prepared::new(&event, &origin));
+        self.note("own-events", serde_json::to_vec(&self.own).ok());
+    }
+
+    /// The last committed snapshot of a source.
+    pub async fn snapshot(&self, source: &SourceName) -> Result<Vec<(String, Vec<u8>)>, Exit> {
+        let Store::Journal(journal) = &self.store else { return Ok(Vec::new()) };
+        let (journal, device, source) = (journal.clone(), self.device.clone(), source.clone());
+        tokio::task::spawn_blocking(move || journal.snapshot(&device, LINK, &source))
+            .await
+            .map_err(|error| Exit::Panicked(error.to_string()))?
+            .map_err(|error| Exit::Unreadable(error.to_string()))
+    }
+
+    /// The first sequence that a replay can still give.
+    pub fn first_available(&self) -> Option<u64> {
+        let Store::Journal(journal) = &self.store else { return None };
+        let kept = journal.devices().into_iter().find(|kept| kept.device == self.device);
+        kept.and_then(|kept| kept.first_available_sequence)
+    }
+
+    /// Commits what was collected; gives the device's last sequence.
+    pub async fn commit(&mut self) -> Result<Option<u64>, Closed> {
+        let batch = std::mem::replace(&mut self.batch, empty(&self.device));
+        if batch.events.is_empty() && batch.sources.is_empty() && batch.notes.is_empty() {
+            return Ok(None);
+        }
+        match &self.store {
+            Store::Journal(journal) => journal.commit(batch).await.map(|committed| Some(committed.last_sequence)),
+            Store::Print(count) => {
+                let mut out = std::io::stdout().lock();
+                for event in &batch.events {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    // A reader that went away ends the dry run with it; there is nothing to lose.
+                    let _ = out.write_all(&event.render_offline()).and_then(|()| out.write_all(b"\n"));
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn empty(device: &DeviceId) -> Batch {
+    Batch::new(device.clone(), LINK.into())
+}
+
+fn fault_code(source: Option<&SourceName>) -> String {
+    match source {
+        Some(source) => format!("unreadable-source {source}"),
+        None => "unreadable-folder".to_owned(),
+    }
+}

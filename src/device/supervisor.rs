@@ -1,0 +1,309 @@
+//! The supervisor: keeps one device's actor running, and says why when it does not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::actor::{Actor, Exit};
+use super::board::Board;
+use super::record::{LINK, Record, Store};
+use super::silence::Silence;
+use crate::config::settings::{DeviceSettings, FilesSettings};
+use crate::driver::{self, Driver};
+use crate::event::envelope::Origin;
+use crate::event::{EventSource, Ingest, SiteId};
+use crate::journal::{Batch, SourceUpdate};
+use crate::link::files::{FileLink, Known, Start};
+
+/// Inputs that wait between a link and its actor. When it is full, the link's thread waits: files can wait.
+const INPUTS: usize = 4;
+/// The first pause before an actor is started again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// An actor that ran for so long is healthy: the next pause is the first again.
+const HEALTHY: Duration = Duration::from_secs(300);
+/// An actor that did not show that it lives for so long, and waits for nothing that has a name, is restarted.
+const UNRESPONSIVE: Duration = Duration::from_secs(60);
+/// How often the supervisor looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// By which an actor shows that it lives.
+#[derive(Debug)]
+pub struct Pulse {
+    start: Instant,
+    last_ms: AtomicU64,
+    waiting: AtomicBool,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self { start: Instant::now(), last_ms: AtomicU64::new(0), waiting: AtomicBool::new(false) }
+    }
+}
+
+impl Pulse {
+    /// It lives.
+    pub fn beat(&self) {
+        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_ms.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// It waits for something that has a name, until the guard is dropped.
+    pub fn waiting(self: &Arc<Self>) -> impl Drop + use<> {
+        struct Guard(Arc<Pulse>);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                self.0.waiting.store(false, Ordering::Relaxed);
+                self.0.beat();
+            }
+        }
+        self.waiting.store(true, Ordering::Relaxed);
+        Guard(self.clone())
+    }
+
+    fn is_stale(&self) -> bool {
+        let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
+        !self.waiting.load(Ordering::Relaxed) && self.start.elapsed().saturating_sub(last) > UNRESPONSIVE
+    }
+}
+
+/// What a supervisor needs to start its actor again and again.
+pub struct Plan {
+    /// The site.
+    pub site: SiteId,
+    /// The device.
+    pub settings: Arc<DeviceSettings>,
+    /// Where its events go.
+    pub store: Store,
+    /// Where its state is shown.
+    pub board: Arc<Board>,
+}
+
+/// A supervised device.
+pub struct Supervised {
+    /// What it was started with.
+    pub settings: Arc<DeviceSettings>,
+    stop: CancellationToken,
+    crash: mpsc::Sender<()>,
+    task: JoinHandle<()>,
+    looked: watch::Receiver<Instant>,
+}
+
+impl Supervised {
+    /// Stops the actor and waits for it.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // A supervisor that panicked has nothing left to stop.
+        let _ = self.task.await;
+    }
+
+    /// Makes the actor crash, to show what happens then.
+    pub async fn crash(&self) {
+        let _ = self.crash.send(()).await;
+    }
+
+    /// When the supervisor last looked after its actor.
+    pub fn looked(&self) -> Instant {
+        *self.looked.borrow()
+    }
+}
+
+/// Starts a device and keeps it running until it is stopped.
+pub fn supervise(plan: Plan) -> Supervised {
+    let stop = CancellationToken::new();
+    let (crash, crashes) = mpsc::channel(1);
+    let (look, looked) = watch::channel(Instant::now());
+    let settings = plan.settings.clone();
+    let task = tokio::spawn(keep_running(plan, stop.clone(), crashes, look));
+    Supervised { settings, stop, crash, task, looked }
+}
+
+async fn keep_running(
+    plan: Plan,
+    stop: CancellationToken,
+    mut crashes: mpsc::Receiver<()>,
+    look: watch::Sender<Instant>,
+) {
+    let device = plan.settings.id.clone();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let started = Instant::now();
+        plan.board.update(&device, |state| {
+            state.actor = "running";
+            true
+        });
+        let exit = run_once(&plan, &stop, &mut crashes, &look).await;
+        if exit == Exit::Stopped || stop.is_cancelled() {
+            plan.board.update(&device, |state| {
+                state.actor = "stopped";
+                true
+            });
+            return;
+        }
+        if started.elapsed() > HEALTHY {
+            pause = FIRST_PAUSE;
+        }
+        tracing::error!(%device, reason = %exit, pause_s = pause.as_secs(), "The device's actor ended; it is started again.");
+        plan.board.update(&device, |state| {
+            state.actor = "restarting";
+            state.restarts = (state.restarts.0 + 1, Some(exit.to_string()));
+            true
+        });
+        let resume = Instant::now() + pause;
+        while Instant::now() < resume {
+            look.send_replace(Instant::now());
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep_until(resume.min(Instant::now() + LOOK)) => {}
+            }
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Runs the actor once, in a task of its own so that its panic ends only that task.
+async fn run_once(
+    plan: &Plan,
+    stop: &CancellationToken,
+    crashes: &mut mpsc::Receiver<()>,
+    look: &watch::Sender<Instant>,
+) -> Exit {
+    let pulse = Arc::new(Pulse::default());
+    let own_stop = stop.child_token();
+    let mut actor = tokio::spawn(start_and_run(
+        plan.site.clone(),
+        plan.settings.clone(),
+        plan.store.clone(),
+        plan.board.clone(),
+        pulse.clone(),
+        own_stop.clone(),
+    ));
+    loop {
+        look.send_replace(Instant::now());
+        tokio::select! {
+            ended = &mut actor => {
+                return match ended {
+                    Ok(exit) => exit,
+                    Err(error) if error.is_panic() => Exit::Panicked(panic_text(error.into_panic().as_ref())),
+                    Err(_) => Exit::Unresponsive,
+                };
+            }
+            Some(()) = crashes.recv() => {
+                actor.abort();
+                return Exit::Crashed;
+            }
+            () = tokio::time::sleep(LOOK) => {
+                if pulse.is_stale() {
+                    own_stop.cancel();
+                    actor.abort();
+                    return Exit::Unresponsive;
+                }
+            }
+        }
+    }
+}
+
+async fn start_and_run(
+    site: SiteId,
+    settings: Arc<DeviceSettings>,
+    store: Store,
+    board: Arc<Board>,
+    pulse: Arc<Pulse>,
+    stop: CancellationToken,
+) -> Exit {
+    let Some(files) = settings.files.clone() else { return Exit::Stopped };
+    let kept = match Kept::read(&store, &settings).await {
+        Ok(kept) => kept,
+        Err(exit) => return exit,
+    };
+    let driver = driver_of(&site, &settings);
+    let origin = Origin {
+        source: EventSource::new(&site, &settings.id),
+        partition: settings.id.clone(),
+        ingest: Ingest::Live,
+        position: None,
+    };
+    let record = Record::new(store, settings.id.clone(), origin, kept.own_events.as_deref());
+    let silence = Silence::restore(kept.silence.as_deref(), Instant::now());
+    let (sender, events) = mpsc::channel(INPUTS);
+    let link = open_link(files, &settings, kept, sender);
+    Actor::new(settings, driver, link, record, silence, board, pulse).run(events, stop).await
+}
+
+/// The driver of a device.
+pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
+    let (profile, zone) = (settings.profile.clone(), settings.time_zone.clone());
+    Box::new(driver::biolector::driver(driver::biolector::Context::new(site, &settings.id, profile, zone)))
+}
+
+fn open_link(
+    files: FilesSettings,
+    settings: &DeviceSettings,
+    kept: Kept,
+    sender: mpsc::Sender<crate::link::files::LinkEvent>,
+) -> FileLink {
+    let start = Start { settings: files, settle: settings.profile.settle, known: kept.known, baseline: kept.baseline };
+    crate::link::files::spawn(start, sender)
+}
+
+/// What the journal keeps of a device between two runs of its actor.
+#[derive(Default)]
+struct Kept {
+    known: Vec<Known>,
+    baseline: Option<Vec<u8>>,
+    own_events: Option<Vec<u8>>,
+    silence: Option<Vec<u8>>,
+}
+
+impl Kept {
+    /// Reads it; where the way of decoding has changed since, the sources are forgotten, so that they are read again
+    /// and what comes out otherwise now supersedes what was said.
+    async fn read(store: &Store, settings: &Arc<DeviceSettings>) -> Result<Self, Exit> {
+        let Store::Journal(journal) = store else { return Ok(Self::default()) };
+        let decoding = decoding_of(settings).into_bytes();
+        let (reader, device, wanted) = (journal.clone(), settings.id.clone(), decoding.clone());
+        let (mut kept, changed) = tokio::task::spawn_blocking(move || {
+            let known = reader
+                .sources(&device, LINK)?
+                .into_iter()
+                .map(|stored| Known { source: stored.source, position: stored.position })
+                .collect();
+            let kept = Self {
+                known,
+                baseline: reader.note(&device, "baseline")?,
+                own_events: reader.note(&device, "own-events")?,
+                silence: reader.note(&device, "silence")?,
+            };
+            let changed = reader.note(&device, "decoding")?.is_none_or(|kept| kept != wanted);
+            Ok((kept, changed))
+        })
+        .await
+        .map_err(|error| Exit::Panicked(error.to_string()))?
+        .map_err(|error: crate::journal::ReadError| Exit::Unreadable(error.to_string()))?;
+        if changed {
+            let sources = kept.known.drain(..).map(|known| SourceUpdate::forget(known.source)).collect();
+            let mut batch = Batch::new(settings.id.clone(), LINK.into());
+            batch.sources = sources;
+            batch.notes.push(("decoding".to_owned(), Some(decoding)));
+            journal.commit(batch).await.map_err(|_| Exit::JournalClosed)?;
+        }
+        Ok(kept)
+    }
+}
+
+/// Everything that decides what comes out of the same bytes.
+fn decoding_of(settings: &DeviceSettings) -> String {
+    let zone = settings.time_zone.iana_name().unwrap_or("unnamed");
+    format!("{} {zone} {:?}", driver::biolector::DECODING, settings.profile)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
+}

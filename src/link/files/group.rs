@@ -1,0 +1,237 @@
+//! Which files of a folder belong together, and what kind of source they are.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::disk::Stat;
+use super::name;
+use super::position::Digest;
+use crate::driver::{SourceKind, SourceName};
+
+/// A source that a look at the folder found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name.
+    pub name: SourceName,
+    /// Its files.
+    pub files: Files,
+    /// Identity of the table's (first) file, size of the whole table, latest change.
+    pub stat: Stat,
+}
+
+/// The files of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Files {
+    /// One file.
+    Table(PathBuf),
+    /// A zip archive.
+    Zip(PathBuf),
+    /// An unpacked export: members in the order in which they are given, and the table.
+    Folder {
+        /// The table.
+        table: PathBuf,
+        /// The small files beside it.
+        members: Vec<PathBuf>,
+        /// Names, sizes and times of the members.
+        print: Digest,
+    },
+    /// A header and parts.
+    Parts(PartList),
+}
+
+/// A header and the parts that follow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartList {
+    /// Where they lie.
+    pub folder: PathBuf,
+    /// The header file's name.
+    pub header: OsString,
+    /// The parts, by number.
+    pub parts: Vec<Part>,
+}
+
+/// One part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its number.
+    pub number: u32,
+    /// Its file name.
+    pub name: Box<str>,
+    /// Its size when the folder was listed.
+    pub size: u64,
+}
+
+impl Found {
+    /// What kind of source it is.
+    pub fn kind(&self) -> SourceKind {
+        match self.files {
+            Files::Table(_) => SourceKind::Table,
+            Files::Zip(_) | Files::Folder { .. } => SourceKind::Export,
+            Files::Parts(_) => SourceKind::Parts,
+        }
+    }
+}
+
+/// Names that are never looked at: hidden ones, and what editors, browsers and copy programs use while they write.
+pub fn is_hidden(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    matches!(bytes.first(), None | Some(b'.' | b'~' | b'$')) || bytes.last() == Some(&b'~')
+}
+
+/// The number of a part file, `C<n>.tmp`.
+pub fn part_number(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix(['C', 'c'])?;
+    let (digits, extension) = digits.split_once('.')?;
+    let number =
+        extension.eq_ignore_ascii_case("tmp") && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    number.then(|| digits.parse().ok()).flatten()
+}
+
+/// Whether this is the header of a source in parts.
+pub fn is_header(name: &OsStr) -> bool {
+    name.eq_ignore_ascii_case("header.csv")
+}
+
+fn extension_is(name: &OsStr, wanted: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+}
+
+/// In which order a member is given: what identifies the run first. `None`: it is no member.
+fn member_rank(name: &OsStr) -> Option<u8> {
+    ["meta", "json", "scripts", "ini"]
+        .iter()
+        .position(|wanted| extension_is(name, wanted))
+        .and_then(|n| u8::try_from(n).ok())
+}
+
+/// Whether a change of a file of this name can matter to any source.
+pub fn concerns(name: &OsStr) -> bool {
+    !is_hidden(name)
+        && (["csv", "zip"].iter().any(|wanted| extension_is(name, wanted))
+            || member_rank(name).is_some()
+            || name.to_str().and_then(part_number).is_some())
+}
+
+/// Members in the order in which they are given.
+pub fn sort_members<T>(members: &mut [T], name: impl Fn(&T) -> OsString) {
+    members.sort_by_cached_key(|member| {
+        let name = name(member);
+        (member_rank(&name), name)
+    });
+}
+
+/// Whether a file of this name is a table.
+pub fn is_table(name: &OsStr) -> bool {
+    !is_hidden(name) && extension_is(name, "csv")
+}
+
+/// Whether a file of this name is a member of an export.
+pub fn is_member(name: &OsStr) -> bool {
+    !is_hidden(name) && member_rank(name).is_some()
+}
+
+/// Makes sources of one folder's files. `relative` is the folder's path within the watched one.
+pub fn group(root: &Path, relative: &Path, files: Vec<(OsString, Stat)>, found: &mut dyn FnMut(Found)) {
+    let folder = root.join(relative);
+    let mut tables = Vec::new();
+    let mut headers = Vec::new();
+    let mut metas = Vec::new();
+    let mut members = Vec::new();
+    let mut parts = Vec::new();
+    for (file, stat) in files {
+        if is_hidden(&file) {
+            continue;
+        }
+        if extension_is(&file, "zip") {
+            let path = relative.join(&file);
+            found(Found { name: name::encode(&path), files: Files::Zip(folder.join(file)), stat });
+        } else if is_header(&file) {
+            headers.push((file, stat));
+        } else if extension_is(&file, "csv") {
+            tables.push((file, stat));
+        } else if let Some(number) = file.to_str().and_then(part_number) {
+            if let Some(text) = file.to_str() {
+                parts.push((Part { number, name: text.into(), size: stat.size }, stat));
+            }
+        } else if is_member(&file) {
+            if extension_is(&file, "meta") {
+                metas.push(stem(&file));
+            }
+            members.push((file, stat));
+        }
+    }
+    // A header is the start of a source in parts even while it is alone: the first part comes a moment later.
+    if let Some((header, stat)) = headers.into_iter().next() {
+        found(in_parts(&folder, relative, header, stat, parts));
+    }
+    exports(&folder, relative, &mut tables, metas, &members, found);
+    for (file, stat) in tables {
+        let path = relative.join(&file);
+        found(Found { name: name::encode(&path), files: Files::Table(folder.join(file)), stat });
+    }
+}
+
+fn stem(name: &OsStr) -> OsString {
+    Path::new(name).file_stem().unwrap_or(name).to_owned()
+}
+
+fn in_parts(folder: &Path, relative: &Path, header: OsString, stat: Stat, mut parts: Vec<(Part, Stat)>) -> Found {
+    // File names sort C1, C10, C2; the table is in the order of the numbers.
+    parts.sort_by_key(|(part, _)| part.number);
+    parts.dedup_by_key(|(part, _)| part.number);
+    let size = stat.size + parts.iter().map(|(part, _)| part.size).sum::<u64>();
+    let modified = parts.iter().map(|(_, stat)| stat.modified).fold(stat.modified, i64::max);
+    let name = name::encode(&relative.join(&header));
+    let parts = parts.into_iter().map(|(part, _)| part).collect();
+    let files = Files::Parts(PartList { folder: folder.to_owned(), header, parts });
+    Found { name, files, stat: Stat { size, modified, ..stat } }
+}
+
+/// Takes the unpacked exports out of `tables`: a csv with a `.meta` of the same stem, or the only csv beside the only
+/// `.meta`.
+fn exports(
+    folder: &Path,
+    relative: &Path,
+    tables: &mut Vec<(OsString, Stat)>,
+    metas: Vec<OsString>,
+    members: &[(OsString, Stat)],
+    found: &mut dyn FnMut(Found),
+) {
+    let mut taken = Vec::new();
+    tables.retain(|(file, stat)| {
+        let stem = stem(file);
+        let ours = metas.contains(&stem);
+        if ours {
+            taken.push((stem, file.clone(), *stat));
+        }
+        !ours
+    });
+    if let ([meta], [(file, stat)], true) = (metas.as_slice(), tables.as_slice(), taken.is_empty()) {
+        taken.push((meta.clone(), file.clone(), *stat));
+        tables.clear();
+    }
+    for (seed, file, stat) in &taken {
+        let mut own: Vec<&(OsString, Stat)> =
+            members.iter().filter(|(member, _)| belongs(member, seed, &taken)).collect();
+        sort_members(&mut own, |member| member.0.clone());
+        let print = own.iter().fold(String::new(), |mut text, (member, stat)| {
+            text.push_str(&format!("{member:?} {} {}\n", stat.size, stat.modified));
+            text
+        });
+        let files = Files::Folder {
+            table: folder.join(file),
+            members: own.iter().map(|(member, _)| folder.join(member)).collect(),
+            print: Digest::of(print.as_bytes()),
+        };
+        found(Found { name: name::encode(&relative.join(stem(file))), files, stat: *stat });
+    }
+}
+
+/// Whether a member is of the export `seed` and of no other whose longer seed fits as well.
+fn belongs(member: &OsStr, seed: &OsStr, all: &[(OsString, OsString, Stat)]) -> bool {
+    let starts = |seed: &OsStr| member.as_encoded_bytes().starts_with(seed.as_encoded_bytes());
+    if all.len() == 1 {
+        return true;
+    }
+    starts(seed) && !all.iter().any(|(other, _, _)| other.len() > seed.len() && starts(other))
+}

@@ -1,0 +1,6 @@
+//! Links: how an instrument's input reaches the daemon.
+//!
+//! A link does all the I/O of its device, decodes nothing, and gives each piece of input together with the position
+//! from which it can go on after a restart.
+
+pub mod files;

@@ -1,0 +1,198 @@
+//! From the tables of a profile file to a [`Profile`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::file::{FilterTable, OverridesTable, PlateTable, ProfileTable, RangeTable, RangesTable, TimesTable};
+use super::file::{ToleranceTable, UnitsTable};
+use super::{ChannelKindKey, Filter, Plate, Profile, Range, TimeTrust, Tolerance, Units};
+use crate::config::codes::Code;
+use crate::config::problem::Problems;
+use crate::config::reader::{At, Reader};
+use crate::event::Well;
+
+/// Reads the profile `name` from the text of the file `file_name`; every mistake is reported at its place.
+pub fn parse(name: &str, file_name: &str, text: &str) -> Result<Profile, Problems> {
+    let mut reader = Reader::new(file_name, text);
+    let profile = reader.document::<ProfileTable>(text).and_then(|table| resolve(name, &table, &mut reader));
+    let failed = reader.has_errors();
+    match profile {
+        Some(profile) if !failed => Ok(profile),
+        _ => {
+            let mut problems = Problems(reader.into_problems());
+            problems.sort();
+            Err(problems)
+        }
+    }
+}
+
+/// The value of an entry.
+fn value<T: Clone>(entry: &Option<At<T>>) -> Option<T> {
+    entry.as_ref().map(|at| at.value.clone())
+}
+
+fn resolve(name: &str, table: &ProfileTable, reader: &mut Reader) -> Option<Profile> {
+    let entries = |list: &Option<At<Vec<At<PlateTable>>>>| value(list).unwrap_or_default();
+    let plates = entries(&table.plates).iter().filter_map(|plate| resolve_plate(&plate.value, reader)).collect();
+    let filters = resolve_filters(&value(&table.filters).unwrap_or_default(), reader);
+    let term = table.term.as_ref().and_then(|term| Some((value(&term.value.id)?.0, value(&term.value.label)?.0)));
+    let mut profile = Profile {
+        name: name.to_owned(),
+        family: value(&table.family)?.0,
+        manufacturer: value(&table.manufacturer)?.0,
+        model: value(&table.model)?.0,
+        term,
+        plates,
+        filters,
+        units: resolve_units(table.units.as_ref().map(|at| &at.value)),
+        ranges: BTreeMap::new(),
+        // The defaults; the schema names the same, which a test checks.
+        tolerance: Tolerance { ph: 0.02, do_percent: 0.1, amplitude: 0.02, relative: 0.002 },
+        cycle_timeout_factor: 2.0,
+        default_cycle_time: Duration::from_secs(15 * 60),
+        settle: Duration::from_secs(5),
+        silence: Duration::from_secs(60 * 60),
+        time_trust: TimeTrust::Zone,
+    };
+    put_ranges(table.ranges.as_ref().map(|at| &at.value), &mut profile, reader);
+    put_tolerance(table.tolerance.as_ref().map(|at| &at.value), &mut profile);
+    put_times(table.times.as_ref().map(|at| &at.value), &mut profile);
+    Some(profile)
+}
+
+/// `profile` with what one device overrides.
+pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Reader) -> Profile {
+    let mut profile = profile.clone();
+    put_ranges(overrides.ranges.as_ref().map(|at| &at.value), &mut profile, reader);
+    put_tolerance(overrides.tolerance.as_ref().map(|at| &at.value), &mut profile);
+    put_times(overrides.times.as_ref().map(|at| &at.value), &mut profile);
+    profile
+}
+
+/// `A01-F08` as first and last well, which must lie on the plate.
+fn wells(text: &At<String>, rows: u8, columns: u8, reader: &mut Reader) -> Option<(Well, Well)> {
+    let ends = text.value.split_once('-').and_then(|(first, last)| {
+        let well = |label: &str| Well::from_label(label.trim().as_bytes());
+        Some((well(first)?, well(last)?))
+    });
+    let fits = |(first, last): &(Well, Well)| {
+        first.row() <= last.row() && first.column() <= last.column() && last.row() < rows && last.column() < columns
+    };
+    let found = ends.filter(fits);
+    if found.is_none() {
+        let last = Well::new(rows.saturating_sub(1), columns.saturating_sub(1));
+        let last = last.map(|well| well.to_string()).unwrap_or_default();
+        reader
+            .report(Code::BadPlate, text.span.clone(), format!("`{}` are no wells of this plate", text.value))
+            .help(format!("write the upper left and the lower right well: \"A01-{last}\" are all"));
+    }
+    found
+}
+
+fn resolve_plate(table: &PlateTable, reader: &mut Reader) -> Option<Plate> {
+    let small = |entry: i64| u8::try_from(entry).ok();
+    let rows = small(value(&table.rows)?.0)?;
+    let columns = small(value(&table.columns)?.0)?;
+    let text = |at: &At<crate::config::values::Text<16>>| At { value: at.value.0.clone(), span: at.span.clone() };
+    let cultivation = wells(&text(table.cultivation.as_ref()?), rows, columns, reader);
+    let reservoirs = table.reservoirs.as_ref().map(|at| wells(&text(at), rows, columns, reader));
+    Some(Plate {
+        name: value(&table.name)?.0,
+        id: value(&table.id).and_then(|id| u32::try_from(id.0).ok()),
+        rows,
+        columns,
+        cultivation: cultivation?,
+        reservoirs: reservoirs.flatten(),
+        well_max_ul: value(&table.well_max_ul).map(|v| v.0),
+    })
+}
+
+fn resolve_filters(tables: &[At<FilterTable>], reader: &mut Reader) -> Vec<Filter> {
+    let mut filters: Vec<Filter> = Vec::new();
+    for At { value: table, .. } in tables {
+        let (Some(kind), Some(name)) = (value(&table.kind), value(&table.name)) else { continue };
+        let id = value(&table.id).and_then(|id| u32::try_from(id.0).ok());
+        if let Some(at) = table.id.as_ref().filter(|_| filters.iter().any(|filter| filter.id == id)) {
+            reader
+                .report(Code::DuplicateKey, at.span.clone(), format!("filter {} is defined twice", at.value.0))
+                .help("keep one of the two");
+        }
+        filters.push(Filter {
+            id,
+            kind: kind.0,
+            name: name.0,
+            excitation_nm: value(&table.excitation_nm).map(|v| v.0),
+            emission_nm: value(&table.emission_nm).map(|v| v.0),
+        });
+    }
+    filters
+}
+
+fn resolve_units(table: Option<&UnitsTable>) -> Units {
+    let unit = |entry: Option<&Option<At<crate::config::values::Text<20>>>>, default: &str| -> Arc<str> {
+        entry.and_then(|e| e.as_ref()).map_or(default, |at| at.value.0.as_str()).into()
+    };
+    Units {
+        biomass: unit(table.map(|t| &t.biomass), "a.u."),
+        ph: unit(table.map(|t| &t.ph), "pH"),
+        oxygen: unit(table.map(|t| &t.r#do), "unresolved"),
+        fluorescence: unit(table.map(|t| &t.fluorescence), "a.u."),
+    }
+}
+
+fn put_ranges(table: Option<&RangesTable>, profile: &mut Profile, reader: &mut Reader) {
+    let Some(table) = table else { return };
+    let entries: [(&Option<At<RangeTable>>, ChannelKindKey); 5] = [
+        (&table.amplitude, ChannelKindKey::Amplitude),
+        (&table.phase, ChannelKindKey::Phase),
+        (&table.temperature, ChannelKindKey::Temperature),
+        (&table.ph, ChannelKindKey::Ph),
+        (&table.r#do, ChannelKindKey::Do),
+    ];
+    for (entry, key) in entries {
+        let Some(at) = entry else { continue };
+        let (Some(min), Some(max)) = (value(&at.value.min), value(&at.value.max)) else { continue };
+        if min.0 < max.0 {
+            profile.ranges.insert(key, Range { min: min.0, max: max.0 });
+        } else {
+            reader
+                .report(Code::OutOfRange, at.span.clone(), format!("no value lies between {} and {}", min.0, max.0))
+                .help("`min` must be smaller than `max`");
+        }
+    }
+}
+
+fn put_tolerance(table: Option<&ToleranceTable>, profile: &mut Profile) {
+    let Some(table) = table else { return };
+    let tolerance = &mut profile.tolerance;
+    for (entry, field) in [
+        (&table.ph, &mut tolerance.ph),
+        (&table.do_percent, &mut tolerance.do_percent),
+        (&table.amplitude, &mut tolerance.amplitude),
+        (&table.relative, &mut tolerance.relative),
+    ] {
+        if let Some(at) = entry {
+            *field = at.value.0;
+        }
+    }
+}
+
+fn put_times(table: Option<&TimesTable>, profile: &mut Profile) {
+    let Some(table) = table else { return };
+    if let Some(at) = &table.cycle_timeout_factor {
+        profile.cycle_timeout_factor = at.value.0;
+    }
+    if let Some(at) = &table.default_cycle_time {
+        profile.default_cycle_time = at.value.0;
+    }
+    if let Some(at) = &table.settle {
+        profile.settle = at.value.0;
+    }
+    if let Some(at) = &table.silence {
+        profile.silence = at.value.0;
+    }
+    if let Some(at) = &table.trust {
+        profile.time_trust = at.value.0;
+    }
+}

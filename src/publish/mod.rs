@@ -1,0 +1,84 @@
+//! The publisher: rows of the journal to an MQTT 5 broker. The only user of rumqttc.
+//!
+//! One publisher for each broker. Each TCP connection has an event loop of its own and nothing of it outlives the
+//! connection: what was not acknowledged is read from the journal again and never taken from the client library, which
+//! forgets or mixes up messages in several ways when a connection is lost. A row is settled only by the reason code of
+//! its own acknowledgement.
+//!
+//! ```text
+//! publisher   connects, waits, tries again; stands by while another instance publishes
+//! ├ connect   options of one connection: credentials, TLS, session, will
+//! ├ opening   CONNACK's limits, who else publishes for our devices, the request topic
+//! └ session   the loop: takes acknowledgements, ends cleanly; fill: hands messages over, reads ahead
+//!   ├ window    which message an acknowledgement is for      (pure)
+//!   ├ rows      whose turn it is; cursor: one device's rows  (pure)
+//!   ├ retained  which retained topics are due                (pure)
+//!   ├ replay    requests for rows once more                  (pure)
+//!   └ reason, limits, claim: what the broker's answers mean  (pure)
+//! ```
+
+mod backoff;
+mod claim;
+mod connect;
+mod cursor;
+mod fill;
+mod limits;
+mod opening;
+mod outbox;
+mod publisher;
+mod reason;
+mod replay;
+mod retained;
+mod rows;
+mod session;
+mod status;
+mod window;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::settings::BrokerSettings;
+use crate::event::{NodeId, SiteId};
+
+pub use outbox::{Extent, Outbox, Row};
+pub use status::{BrokerStatus, Held, Phase, Problem};
+
+/// A retained message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retained {
+    /// The topic below root and site, `devices/x/state` for instance.
+    pub topic: String,
+    /// The content, JSON.
+    pub payload: Vec<u8>,
+    /// Whether it expires at the broker unless it is refreshed.
+    pub expires: bool,
+}
+
+/// What the daemon says of itself and its devices; asked for whenever it is published.
+pub trait Standing: Send + Sync {
+    /// The devices' states and infos and the node's state, `online`, as they are now.
+    fn retained(&self) -> Vec<Retained>;
+    /// The node's state, `offline`: the last will.
+    fn will(&self) -> Retained;
+    /// The node's state, `stopped`: published last of all.
+    fn stopped(&self) -> Retained;
+    /// Changes whenever [`Standing::retained`] may say something else.
+    fn changed(&self) -> watch::Receiver<u64>;
+    /// Told how a broker is, whenever that changes.
+    fn broker(&self, name: &Arc<str>, status: BrokerStatus);
+}
+
+/// Starts publishing to one broker, until `stop` is cancelled; the task ends within 4 s of that.
+pub fn spawn(
+    settings: BrokerSettings,
+    site: SiteId,
+    node: NodeId,
+    outbox: Arc<dyn Outbox>,
+    standing: Arc<dyn Standing>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    tokio::spawn(publisher::supervise(publisher::Context::new(settings, &site, node, outbox, standing, stop)))
+}

@@ -1,0 +1,215 @@
+//! The beginning of a connection: what the broker allows, who else publishes for our devices, the request topic.
+//!
+//! SUBSCRIBE takes packet identifiers from the same numbers as PUBLISH, and the client library hands them out without
+//! looking whether one is in use. So all subscriptions are made, and acknowledged, before anything is published.
+
+use std::time::Duration;
+
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, RetainForwardRule, SubscribeReasonCode};
+use rumqttc::v5::{AsyncClient, Event, EventLoop};
+use tokio::time::{Instant, timeout_at};
+
+use super::claim::Claims;
+use super::limits::Limits;
+use super::publisher::Context;
+use super::replay::Incoming;
+use super::session::End;
+
+/// CONNACK and all subscriptions together.
+const OPENING: Duration = Duration::from_secs(15);
+/// Bytes of topic filters in one SUBSCRIBE, so that it fits the smallest packet a usable broker takes.
+const FILTER_BYTES: usize = 2048;
+/// Requests that arrive before the session begins; further ones are dropped, and the subscriber asks again.
+const MOST_REQUESTS: usize = 16;
+
+/// A connection that is ready to publish.
+pub struct Opened {
+    /// What the broker allows.
+    pub limits: Limits,
+    /// Whether the broker still knew the session.
+    pub session_present: bool,
+    /// What it has retained about our devices.
+    pub claims: Claims,
+    /// Packet identifiers that the subscriptions used.
+    pub identifiers: Vec<u16>,
+    /// Replay requests that have arrived.
+    pub requests: Vec<Incoming>,
+    /// Subscriptions that the broker refused, in words.
+    pub refused: Vec<String>,
+}
+
+/// Opens connections.
+pub struct Opening<'a> {
+    context: &'a Context,
+    client: &'a AsyncClient,
+    eventloop: &'a mut EventLoop,
+    deadline: Instant,
+    opened: Opened,
+}
+
+impl<'a> Opening<'a> {
+    /// Waits for the CONNACK and reads its limits.
+    pub async fn begin(
+        context: &'a Context,
+        client: &'a AsyncClient,
+        eventloop: &'a mut EventLoop,
+    ) -> Result<Opening<'a>, End> {
+        let deadline = Instant::now() + OPENING;
+        let connack = match timeout_at(deadline, eventloop.poll()).await {
+            Err(_) => return Err(End::lost("no CONNACK in time")),
+            Ok(Err(error)) => return Err(End::from_error(&error)),
+            Ok(Ok(Event::Incoming(Packet::ConnAck(connack)))) => connack,
+            Ok(Ok(_)) => return Err(End::lost("something else came before the CONNACK")),
+        };
+        let properties = connack.properties.as_ref();
+        if properties.and_then(|p| p.server_keep_alive) == Some(0) {
+            // Zero means that the broker does not mind; the library would ping without pause.
+            eventloop.options.set_keep_alive(Duration::from_secs(60));
+        }
+        let limits = Limits::new(context.settings.window, properties);
+        let opened = Opened {
+            limits: Limits { window: 1, max_packet: None, retain: true },
+            session_present: connack.session_present,
+            claims: Claims::default(),
+            identifiers: Vec::new(),
+            requests: Vec::new(),
+            refused: Vec::new(),
+        };
+        let mut opening = Opening { context, client, eventloop, deadline, opened };
+        match limits {
+            Ok(limits) => opening.opened.limits = limits,
+            Err(unusable) => {
+                opening.disconnect().await;
+                return Err(End::Unusable(unusable));
+            }
+        }
+        Ok(opening)
+    }
+
+    /// Asks for what is retained about `devices` and about the nodes that they belong to.
+    pub async fn ask_for_claims(&mut self, devices: &[String]) -> Result<(), End> {
+        let prefix = &self.context.prefix;
+        let mut filters: Vec<String> = devices.iter().map(|device| format!("{prefix}devices/{device}/info")).collect();
+        self.subscribe_all(std::mem::take(&mut filters), QoS::AtMostOnce).await?;
+        // The acknowledgement of this one comes after the retained messages of the ones before.
+        let own = format!("{prefix}nodes/{}/state", self.context.node);
+        self.subscribe_all(vec![own.clone()], QoS::AtMostOnce).await?;
+        let nodes = self.opened.claims.unknown_nodes(&self.context.node);
+        if !nodes.is_empty() {
+            let nodes = nodes.iter().filter(|node| node.parse::<crate::event::NodeId>().is_ok());
+            self.subscribe_all(nodes.map(|node| format!("{prefix}nodes/{node}/state")).collect(), QoS::AtMostOnce)
+                .await?;
+        }
+        self.subscribe_all(vec![own], QoS::AtMostOnce).await
+    }
+
+    /// Subscribes to replay requests; the last step.
+    pub async fn finish(mut self) -> Result<Opened, End> {
+        let filter = self.context.request_topic().to_owned();
+        self.subscribe_all(vec![filter], QoS::AtLeastOnce).await?;
+        Ok(self.opened)
+    }
+
+    /// Ends the connection in order: what was found makes it useless.
+    pub async fn abandon(mut self) -> Opened {
+        self.disconnect().await;
+        self.opened
+    }
+
+    /// What was found.
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    async fn disconnect(&mut self) {
+        disconnect(self.client, self.eventloop).await;
+    }
+
+    async fn subscribe_all(&mut self, topics: Vec<String>, qos: QoS) -> Result<(), End> {
+        let mut chunk = Vec::new();
+        let mut bytes = 0;
+        for topic in topics {
+            if bytes + topic.len() > FILTER_BYTES && !chunk.is_empty() {
+                self.subscribe(std::mem::take(&mut chunk), qos).await?;
+                bytes = 0;
+            }
+            bytes += topic.len() + 3;
+            chunk.push(topic);
+        }
+        if chunk.is_empty() { Ok(()) } else { self.subscribe(chunk, qos).await }
+    }
+
+    /// Subscribes and waits for the acknowledgement. A refusal is noted and no failure: publishing goes without.
+    async fn subscribe(&mut self, topics: Vec<String>, qos: QoS) -> Result<(), End> {
+        let filter = |path: &String| Filter {
+            path: path.clone(),
+            qos,
+            // What comes back from ourselves tells nothing new about requests, but a retained info of ours does.
+            nolocal: qos != QoS::AtMostOnce,
+            // A retained request is to be seen as one.
+            preserve_retain: true,
+            retain_forward_rule: RetainForwardRule::OnEverySubscribe,
+        };
+        let filters: Vec<Filter> = topics.iter().map(filter).collect();
+        if self.client.try_subscribe_many(filters).is_err() {
+            return Err(End::lost("the client library takes no subscription"));
+        }
+        loop {
+            let event = match timeout_at(self.deadline, self.eventloop.poll()).await {
+                Err(_) => return Err(End::lost("the broker does not acknowledge a subscription")),
+                Ok(Err(error)) => return Err(End::from_error(&error)),
+                Ok(Ok(event)) => event,
+            };
+            match event {
+                Event::Outgoing(Outgoing::Subscribe(identifier)) => self.opened.identifiers.push(identifier),
+                Event::Incoming(Packet::Publish(publish)) => {
+                    let Ok(topic) = std::str::from_utf8(&publish.topic) else { continue };
+                    if topic == self.context.request_topic() {
+                        if self.opened.requests.len() < MOST_REQUESTS {
+                            self.opened.requests.push(request(publish));
+                        }
+                    } else if let Some(below) = topic.strip_prefix(self.context.prefix.as_str()) {
+                        self.opened.claims.note(below, &publish.payload);
+                    }
+                }
+                Event::Incoming(Packet::SubAck(ack)) => {
+                    for (topic, code) in topics.iter().zip(&ack.return_codes) {
+                        if !matches!(code, SubscribeReasonCode::Success(_)) {
+                            self.opened.refused.push(format!("{topic}: {code:?}"));
+                        }
+                    }
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A message on the request topic.
+pub fn request(publish: rumqttc::v5::mqttbytes::v5::Publish) -> Incoming {
+    let properties = publish.properties.unwrap_or_default();
+    Incoming {
+        retain: publish.retain,
+        payload: publish.payload,
+        response_topic: properties.response_topic,
+        correlation: properties.correlation_data,
+    }
+}
+
+/// Sends DISCONNECT, so that the broker forgets the will, and waits until it is written, but not for long.
+pub async fn disconnect(client: &AsyncClient, eventloop: &mut EventLoop) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    if client.try_disconnect().is_err() {
+        return;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    // Polled on after this event, the library would connect again.
+    while let Ok(Ok(event)) = timeout_at(deadline, eventloop.poll()).await {
+        if event == Event::Outgoing(Outgoing::Disconnect) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! Connecting again and again: back-off, standing by, looking whether another instance is still there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
+use rumqttc::v5::{AsyncClient, EventLoop, MqttOptions};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::connect::{PrepareError, Purpose, options};
+use super::opening::Opening;
+use super::outbox::Outbox;
+use super::rows::Rows;
+use super::session::{End, Session, refusal_text};
+use super::status::{Phase, Report};
+use super::{Retained, Standing};
+use crate::config::settings::BrokerSettings;
+use crate::event::{DeviceId, NodeId, SiteId};
+
+/// First and last ceiling of the wait before the next connection.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// A connection that lasted this long, or settled a row, was healthy: the waits start over.
+const HEALTHY: Duration = Duration::from_secs(10);
+/// A broker that cannot be used, or where another instance publishes, is looked at again after this long.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// So many connections in a row, each closed by the broker without a word within [`SHORT`] and after less than
+/// [`FEW`] settled rows though it still knew the session, mean that another client uses our client identifier: some
+/// brokers do not say so. (Another daemon with our node name is found at once, by the node's state.)
+const SUSPICIOUS: u32 = 4;
+const SHORT: Duration = Duration::from_secs(5);
+const FEW: u64 = 50;
+/// The node states that we remember having published.
+const OWN_STATES: usize = 32;
+
+/// What a publisher works with.
+pub struct Context {
+    /// The broker.
+    pub settings: BrokerSettings,
+    /// `<root>/<site>/`, before every topic.
+    pub prefix: String,
+    /// This daemon.
+    pub node: NodeId,
+    /// The rows.
+    pub outbox: Arc<dyn Outbox>,
+    /// What the daemon says of itself.
+    pub standing: Arc<dyn Standing>,
+    /// Cancelled when the daemon stops.
+    pub stop: CancellationToken,
+    requests: String,
+    own_state: String,
+}
+
+impl Context {
+    /// Everything of one broker's publisher.
+    pub fn new(
+        settings: BrokerSettings,
+        site: &SiteId,
+        node: NodeId,
+        outbox: Arc<dyn Outbox>,
+        standing: Arc<dyn Standing>,
+        stop: CancellationToken,
+    ) -> Self {
+        let prefix = format!("{}/{site}/", settings.root.trim_end_matches('/'));
+        let requests = format!("{prefix}nodes/{node}/requests/replay");
+        let own_state = format!("nodes/{node}/state");
+        Self { settings, prefix, node, outbox, standing, stop, requests, own_state }
+    }
+
+    /// The whole topic of replay requests.
+    pub fn request_topic(&self) -> &str {
+        &self.requests
+    }
+
+    /// The topic of our node's state, below the prefix.
+    pub fn own_state(&self) -> &str {
+        &self.own_state
+    }
+}
+
+/// What outlives a connection; all of it can be had from the journal again.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Up to where each device is settled.
+    pub settled: BTreeMap<DeviceId, u64>,
+    /// The highest sequence that was ever handed over.
+    pub highest: BTreeMap<DeviceId, u64>,
+    own_states: VecDeque<Vec<u8>>,
+}
+
+impl Memory {
+    /// Keeps how far a connection came.
+    pub fn remember(&mut self, rows: &Rows) {
+        for cursor in rows.cursors() {
+            self.settled.insert(cursor.device.clone(), cursor.settled());
+            self.highest.insert(cursor.device.clone(), cursor.highest());
+        }
+    }
+
+    /// Notes a node state that we publish.
+    pub fn note_own_state(&mut self, payload: &[u8]) {
+        if self.own_states.len() == OWN_STATES {
+            self.own_states.pop_front();
+        }
+        self.own_states.push_back(payload.to_vec());
+    }
+
+    /// Whether a node state is one of ours. Before we published any, all are: the node's last run made it.
+    pub fn is_own_state(&self, payload: &[u8]) -> bool {
+        self.own_states.is_empty() || self.own_states.iter().any(|own| own == payload)
+    }
+}
+
+/// Aborts a task when its supervisor is dropped.
+struct Abort(tokio::task::AbortHandle);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Runs a publisher until it is told to stop. One that panics is started again with what the journal knows.
+pub async fn supervise(context: Context) {
+    let context = Arc::new(context);
+    loop {
+        let publisher = tokio::spawn(run(Arc::clone(&context)));
+        let guard = Abort(publisher.abort_handle());
+        let ended = publisher.await;
+        drop(guard);
+        match ended {
+            Ok(()) => return,
+            Err(error) => tracing::error!(broker = %context.settings.name, %error, "publisher failed, starting again"),
+        }
+        if pause(&context.stop, RECONNECT.1 / 10).await {
+            return;
+        }
+    }
+}
+
+/// Waits; true when the daemon stops meanwhile.
+async fn pause(stop: &CancellationToken, wait: Duration) -> bool {
+    tokio::time::timeout(wait, stop.cancelled()).await.is_ok()
+}
+
+async fn run(context: Arc<Context>) {
+    let address = format!("{}:{}", context.settings.host, context.settings.port);
+    let report = Report::new(Arc::clone(&context.settings.name), address, Arc::clone(&context.standing));
+    let backoff = Backoff::new(RECONNECT.0, RECONNECT.1);
+    let mut publisher = Publisher {
+        context: &context,
+        memory: Memory::default(),
+        report,
+        backoff,
+        retain: true,
+        standing_by: false,
+        suspicions: 0,
+    };
+    publisher.report.tell();
+    loop {
+        let wait = match publisher.load_positions().await {
+            Ok(()) if publisher.standing_by => publisher.look().await,
+            Ok(()) => publisher.connect().await,
+            Err(wait) => wait,
+        };
+        publisher.report.tell();
+        if context.stop.is_cancelled() || pause(&context.stop, wait).await {
+            break;
+        }
+    }
+    publisher.report.status.enter(Phase::Stopped);
+    publisher.report.tell();
+}
+
+struct Publisher<'a> {
+    context: &'a Arc<Context>,
+    memory: Memory,
+    report: Report,
+    backoff: Backoff,
+    /// Whether the broker keeps retained messages; assumed until it refuses a retained will.
+    retain: bool,
+    standing_by: bool,
+    suspicions: u32,
+}
+
+impl Publisher<'_> {
+    /// Reads the positions once; a later connection goes on from where the one before came.
+    async fn load_positions(&mut self) -> Result<(), Duration> {
+        if !self.memory.settled.is_empty() {
+            return Ok(());
+        }
+        let (outbox, broker) = (Arc::clone(&self.context.outbox), Arc::clone(&self.context.settings.name));
+        let read = tokio::task::spawn_blocking(move || outbox.positions(&broker)).await;
+        match read.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(positions) => {
+                self.memory.settled = positions;
+                Ok(())
+            }
+            Err(error) => {
+                let text = format!("the journal cannot be read: {error}");
+                self.report.status.fail(text, "check the journal's disk; reading is tried again");
+                Err(RECONNECT.1.min(Duration::from_secs(1)))
+            }
+        }
+    }
+
+    async fn prepare(&self, purpose: Purpose) -> Result<MqttOptions, PrepareError> {
+        let context = Arc::clone(self.context);
+        let read = move || {
+            let will: Retained = context.standing.will();
+            options(&context.settings, &context.prefix, Some(&will), purpose)
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(PrepareError::Panicked(error.to_string())))
+    }
+
+    /// One connection from beginning to end; the wait before the next.
+    async fn connect(&mut self) -> Duration {
+        let settled_before = self.report.status.settled;
+        let started = Instant::now();
+        let prepared = match self.prepare(Purpose::Publish { retain: self.retain }).await {
+            Ok(prepared) => prepared,
+            Err(error) => return self.not_prepared(&error),
+        };
+        let (client, mut eventloop) = event_loop(prepared, self.context);
+        let end = match self.open(&client, &mut eventloop).await {
+            Ok(opened) => {
+                let suspicious = opened.session_present;
+                tracing::info!(
+                    broker = %self.context.settings.name,
+                    address = %self.report.status.address,
+                    window = opened.limits.window,
+                    "connected"
+                );
+                if !opened.refused.is_empty() {
+                    let text = format!("the broker refused subscriptions: {}", opened.refused.join(", "));
+                    self.report.status.fail(text, "let this client read these topics in the broker's access list");
+                }
+                self.report.status.enter(Phase::Connected);
+                self.report.tell();
+                let session = Session::new(self.context, &mut self.memory, &mut self.report, client, opened);
+                let end = session.run(eventloop).await;
+                let few = self.report.status.settled - settled_before < FEW;
+                let quick = started.elapsed() < SHORT && few;
+                self.suspicions = match end {
+                    End::Lost { closed: true, .. } if suspicious && quick => self.suspicions + 1,
+                    _ => 0,
+                };
+                end
+            }
+            Err(end) => {
+                self.suspicions = 0;
+                end
+            }
+        };
+        if started.elapsed() >= HEALTHY || self.report.status.settled > settled_before {
+            self.backoff.reset();
+        }
+        self.ended(end)
+    }
+
+    async fn open(&mut self, client: &AsyncClient, eventloop: &mut EventLoop) -> Result<super::opening::Opened, End> {
+        let devices = self.own_devices();
+        let stop = self.context.stop.clone();
+        let opening = async {
+            let mut opening = Opening::begin(self.context, client, eventloop).await?;
+            opening.ask_for_claims(&devices).await?;
+            match self.rival(&opening.opened().claims) {
+                Some(rival) => {
+                    opening.abandon().await;
+                    Err(End::Doubt(rival))
+                }
+                None => opening.finish().await,
+            }
+        };
+        tokio::select! {
+            opened = opening => match opened {
+                Err(End::Doubt(rival)) => {
+                    self.stand_by(rival);
+                    Err(End::Doubt(String::new()))
+                }
+                other => other,
+            },
+            () = stop.cancelled() => Err(End::Stopped),
+        }
+    }
+
+    /// The devices that we publish for and those that the operator retired.
+    fn own_devices(&self) -> Vec<String> {
+        let of_info = |topic: &str| topic.strip_prefix("devices/")?.strip_suffix("/info").map(str::to_owned);
+        let mut devices: Vec<String> =
+            self.context.standing.retained().iter().filter_map(|message| of_info(&message.topic)).collect();
+        let retired = self.context.outbox.devices().into_iter().filter(|device| device.retired);
+        devices.extend(retired.map(|device| device.device.as_str().to_owned()));
+        devices.sort();
+        devices.dedup();
+        devices
+    }
+
+    /// Who else publishes, in words.
+    fn rival(&self, claims: &super::claim::Claims) -> Option<String> {
+        if let Some((device, node)) = claims.rival(&self.context.node) {
+            return Some(format!("node `{node}` publishes for device `{device}`"));
+        }
+        let state = claims.own_state(&self.context.node)?;
+        let other = !self.memory.is_own_state(state);
+        other.then(|| format!("another daemon publishes as node `{}`", self.context.node))
+    }
+
+    /// Looks, without disturbing anybody, whether the other instance is still there.
+    async fn look(&mut self) -> Duration {
+        let prepared = match self.prepare(Purpose::Look).await {
+            Ok(prepared) => prepared,
+            Err(error) => return self.not_prepared(&error),
+        };
+        let (client, mut eventloop) = event_loop(prepared, self.context);
+        let devices = self.own_devices();
+        let stop = self.context.stop.clone();
+        let looked = async {
+            let mut opening = Opening::begin(self.context, &client, &mut eventloop).await?;
+            opening.ask_for_claims(&devices).await?;
+            Ok::<_, End>(opening.abandon().await)
+        };
+        let looked = tokio::select! {
+            looked = looked => looked,
+            () = stop.cancelled() => return Duration::ZERO,
+        };
+        match looked {
+            Ok(opened) => match self.rival(&opened.claims) {
+                Some(rival) => self.stand_by(rival),
+                None => {
+                    self.standing_by = false;
+                    Duration::ZERO
+                }
+            },
+            // Not allowed to look: then the only way to find out is to try.
+            Err(End::Refused(_)) => {
+                self.standing_by = false;
+                Duration::ZERO
+            }
+            Err(_) => LOOK_AGAIN,
+        }
+    }
+
+    fn stand_by(&mut self, rival: String) -> Duration {
+        let name = &self.context.settings.name;
+        tracing::warn!(broker = %name, %rival, "another instance publishes; events are recorded only");
+        self.standing_by = true;
+        let status = &mut self.report.status;
+        status.enter(Phase::StandingBy);
+        status.fail(
+            format!("{rival}; this daemon records and does not publish"),
+            "stop one of the two, or give it other devices and another node name",
+        );
+        status.other_instance = Some(rival);
+        LOOK_AGAIN
+    }
+
+    fn not_prepared(&mut self, error: &PrepareError) -> Duration {
+        tracing::error!(broker = %self.context.settings.name, %error, "cannot connect");
+        self.report.status.enter(Phase::Refused);
+        self.report.status.fail(error.to_string(), error.remedy());
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Duration {
+        self.backoff.next(fastrand::f64())
+    }
+
+    /// Notes why a connection ended; the wait before the next.
+    fn ended(&mut self, end: End) -> Duration {
+        let name = Arc::clone(&self.context.settings.name);
+        let client_id = &self.context.settings.client_id;
+        let taken_over = format!("another client uses the client identifier `{client_id}`");
+        let (phase, text, remedy) = match end {
+            End::Stopped => return Duration::ZERO,
+            End::TakenOver => return self.stand_by(taken_over),
+            End::Lost { .. } if self.suspicions >= SUSPICIOUS => {
+                self.suspicions = 0;
+                return self.stand_by(format!("{taken_over}, as it seems: the broker closes each connection at once"));
+            }
+            End::Doubt(_) if self.standing_by => return LOOK_AGAIN,
+            // Look again at once; what is found then decides.
+            End::Doubt(text) => {
+                tracing::warn!(broker = %name, "{text}");
+                self.report.status.enter(Phase::Connecting);
+                return RECONNECT.0;
+            }
+            End::Unusable(unusable) => {
+                self.report.status.enter(Phase::Refused);
+                self.report.status.fail(unusable.to_string(), unusable.remedy());
+                tracing::error!(broker = %name, error = %unusable, "broker refused; nothing is settled");
+                return LOOK_AGAIN;
+            }
+            End::Refused(code) => {
+                if code == ConnectReturnCode::RetainNotSupported {
+                    self.retain = false;
+                }
+                let (text, remedy) = refusal_text(code);
+                (Phase::Refused, text, remedy)
+            }
+            End::Stalled => {
+                let stall = self.context.settings.stall.as_secs();
+                let text = format!("no acknowledgement for {stall} s; connecting again");
+                (Phase::Connecting, text, "see whether the broker is overloaded or its disk is full")
+            }
+            End::Lost { text, .. } => (Phase::Connecting, text, "check that the broker runs and can be reached"),
+        };
+        let wait = self.wait();
+        tracing::warn!(broker = %name, reason = %text, wait_ms = wait.as_millis(), "not connected");
+        self.report.status.enter(phase);
+        self.report.status.fail(text, remedy);
+        wait
+    }
+}
+
+fn event_loop(options: MqttOptions, context: &Context) -> (AsyncClient, EventLoop) {
+    // Room for a whole window and the few packets that are none: what is handed over never waits for room.
+    AsyncClient::new(options, usize::from(context.settings.window.clamp(1, 100)) + 8)
+}

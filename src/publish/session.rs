@@ -1,0 +1,469 @@
+//! One connection, from the first publication to its end.
+//!
+//! The loop polls the client library and nothing else; the future of a poll stays pinned until it is done, because one
+//! that is dropped half-way loses messages that the library believes sent. It is dropped only with the whole
+//! connection. Messages are handed over with `try_publish`: the task that polls must not wait for room in a channel
+//! that only polling empties.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::v5::{DisconnectReasonCode, Packet, PubAckReason, Publish};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, StateError};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::claim::{About, about};
+use super::limits::{Limits, Unusable};
+use super::opening::{Opened, request};
+use super::outbox::Row;
+use super::publisher::{Context, Memory};
+use super::reason::{Verdict, refused_connection, verdict};
+use super::replay::Replays;
+use super::retained::Shelf;
+use super::rows::Rows;
+use super::status::{Held, Phase, Report};
+use super::window::{OutOfStep, Window};
+
+/// At the end: for acknowledgements of what is in flight, for that of `stopped`, and for DISCONNECT to be written.
+const DRAIN: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(1);
+const HANG_UP: Duration = Duration::from_millis(500);
+/// The status is told at most this often where only counters changed.
+const TELL: Duration = Duration::from_secs(1);
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum End {
+    /// The line or the broker is gone.
+    Lost {
+        /// In words.
+        text: String,
+        /// Whether the broker just closed it, without a word: what a taken-over session looks like at some brokers.
+        closed: bool,
+    },
+    /// The broker refused the connection.
+    Refused(rumqttc::v5::mqttbytes::v5::ConnectReturnCode),
+    /// The broker cannot be used as it is configured.
+    Unusable(Unusable),
+    /// No acknowledgement for too long.
+    Stalled,
+    /// The broker says that another client uses our client identifier.
+    TakenOver,
+    /// Another node says that it publishes for one of our devices: look again before going on.
+    Doubt(String),
+    /// We were told to stop.
+    Stopped,
+}
+
+impl End {
+    /// A connection that ended for this reason.
+    pub fn lost(text: impl Into<String>) -> Self {
+        Self::Lost { text: text.into(), closed: false }
+    }
+
+    /// What an error of the client library means.
+    pub fn from_error(error: &ConnectionError) -> Self {
+        match error {
+            ConnectionError::ConnectionRefused(code) => Self::Refused(*code),
+            ConnectionError::MqttState(StateError::ServerDisconnect {
+                reason_code: DisconnectReasonCode::SessionTakenOver,
+                ..
+            }) => Self::TakenOver,
+            ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
+                let more = reason_string.as_ref().map(|text| format!(", {text}")).unwrap_or_default();
+                Self::lost(format!("the broker ended the connection: {reason_code:?}{more}"))
+            }
+            ConnectionError::MqttState(StateError::ConnectionAborted) => {
+                Self::Lost { text: "the broker closed the connection".into(), closed: true }
+            }
+            ConnectionError::MqttState(StateError::Deserialization(rumqttc::v5::mqttbytes::Error::Io(error)))
+                if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+            {
+                Self::Lost { text: format!("the broker closed the connection: {error}"), closed: true }
+            }
+            ConnectionError::MqttState(StateError::AwaitPingResp) => Self::lost("the broker does not answer pings"),
+            ConnectionError::Timeout(_) => Self::lost("no connection within 10 s"),
+            other => Self::lost(other.to_string()),
+        }
+    }
+}
+
+impl From<OutOfStep> for End {
+    fn from(error: OutOfStep) -> Self {
+        Self::lost(error.to_string())
+    }
+}
+
+/// What a message that was handed over is.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A row of the device at this index.
+    Row { device: usize, sequence: u64 },
+    /// A retained topic.
+    Retained(String),
+    /// Part of an answer to a request.
+    Answer(u64),
+    /// The node's state, `stopped`.
+    Stopped,
+}
+
+/// How far the end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopping {
+    No,
+    /// Waiting for what is in flight.
+    Draining(Instant),
+    /// Waiting for the acknowledgement of `stopped`.
+    Farewell(Instant),
+    /// Waiting for DISCONNECT to be written.
+    HangingUp(Instant),
+}
+
+/// A read that ended: for a device by index, or for a request.
+pub(super) enum Read {
+    Rows(usize, Result<Vec<Row>, String>),
+    Replay(u64, Result<Vec<Row>, String>),
+}
+
+/// One connection.
+pub(super) struct Session<'a> {
+    pub(super) context: &'a Context,
+    pub(super) memory: &'a mut Memory,
+    pub(super) report: &'a mut Report,
+    pub(super) client: AsyncClient,
+    pub(super) limits: Limits,
+    pub(super) window: Window<Item>,
+    pub(super) rows: Rows,
+    pub(super) shelf: Shelf,
+    pub(super) replays: Replays,
+    pub(super) reads: JoinSet<Read>,
+    pub(super) not_before: Option<Instant>,
+    committed: watch::Receiver<u64>,
+    changed: watch::Receiver<u64>,
+    stopping: Stopping,
+    /// The last acknowledgement, or when the window was last empty.
+    progress: Instant,
+    told: Instant,
+    /// Whether counters changed since the status was told.
+    dirty: bool,
+}
+
+impl<'a> Session<'a> {
+    /// A session on a connection that is open. `positions` were read from the journal.
+    pub fn new(
+        context: &'a Context,
+        memory: &'a mut Memory,
+        report: &'a mut Report,
+        client: AsyncClient,
+        opened: Opened,
+    ) -> Self {
+        let mut window = Window::new(opened.limits.window);
+        for identifier in &opened.identifiers {
+            window.subscribed(*identifier);
+        }
+        let now = Instant::now();
+        let mut committed = context.outbox.committed();
+        committed.mark_changed();
+        let mut session = Self {
+            context,
+            memory,
+            report,
+            client,
+            limits: opened.limits,
+            window,
+            rows: Rows::default(),
+            shelf: Shelf::new(context.settings.state_expiry),
+            replays: Replays::new(context.settings.response_prefix.clone()),
+            reads: JoinSet::new(),
+            not_before: None,
+            committed,
+            changed: context.standing.changed(),
+            stopping: Stopping::No,
+            progress: now,
+            told: now,
+            dirty: true,
+        };
+        for device in context.outbox.devices().iter().filter(|device| device.retired) {
+            // Only what is ours: the device may live on with another node.
+            if opened.claims.is_owner(&device.device, &context.node) {
+                for topic in ["state", "info"] {
+                    session.shelf.clear(format!("devices/{}/{topic}", device.device));
+                }
+            }
+        }
+        for incoming in opened.requests {
+            session.requested(&incoming);
+        }
+        session
+    }
+
+    /// Publishes until the connection ends, and says why it did.
+    pub async fn run(mut self, mut eventloop: EventLoop) -> End {
+        let end = self.publish(&mut eventloop).await;
+        if matches!(end, End::Lost { .. } | End::TakenOver) {
+            // Acknowledgements that came with the bad news are as good as any.
+            for event in std::mem::take(&mut eventloop.state.events) {
+                if let Event::Incoming(Packet::PubAck(ack)) = event {
+                    self.acknowledged(ack.pkid, ack.reason, Instant::now());
+                }
+            }
+        }
+        if matches!(end, End::Doubt(_)) {
+            super::opening::disconnect(&self.client, &mut eventloop).await;
+        }
+        self.memory.remember(&self.rows);
+        self.report_rows();
+        end
+    }
+
+    async fn publish(&mut self, eventloop: &mut EventLoop) -> End {
+        let context = self.context;
+        let wake = sleep_until(Instant::now());
+        tokio::pin!(wake);
+        loop {
+            let poll = eventloop.poll();
+            tokio::pin!(poll);
+            let event = loop {
+                let now = Instant::now();
+                if let Some(end) = self.attend(now) {
+                    return end;
+                }
+                let wake_at = self.wake_at(now);
+                if wake.deadline() != wake_at {
+                    wake.as_mut().reset(wake_at);
+                }
+                // Everything but the poll only wakes: `attend` looks at all of it each time.
+                tokio::select! {
+                    biased;
+                    event = &mut poll => break event,
+                    // Both are marked again for `attend`. A sender that is gone disables its branch.
+                    Ok(()) = self.committed.changed() => self.committed.mark_changed(),
+                    Ok(()) = self.changed.changed() => self.changed.mark_changed(),
+                    Some(read) = self.reads.join_next() => self.read(read),
+                    () = context.stop.cancelled(), if self.stopping == Stopping::No => {}
+                    () = &mut wake => {}
+                }
+            };
+            match event {
+                Ok(event) => {
+                    if let Err(end) = self.handle(event) {
+                        return end;
+                    }
+                }
+                Err(error) => return End::from_error(&error),
+            }
+        }
+    }
+
+    /// Takes an event of the client library.
+    fn handle(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Outgoing(Outgoing::Publish(identifier)) => self.window.sent(identifier)?,
+            Event::Incoming(Packet::PubAck(ack)) => self.acknowledged(ack.pkid, ack.reason, Instant::now()),
+            Event::Incoming(Packet::Publish(publish)) => return self.incoming(publish),
+            Event::Outgoing(Outgoing::AwaitAck(identifier)) => {
+                return Err(End::lost(format!("packet identifier {identifier} was used twice")));
+            }
+            Event::Outgoing(Outgoing::Disconnect) => return Err(End::Stopped),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn incoming(&mut self, publish: Publish) -> Result<(), End> {
+        let Ok(topic) = std::str::from_utf8(&publish.topic) else { return Ok(()) };
+        if topic == self.context.request_topic() {
+            self.requested(&request(publish));
+            return Ok(());
+        }
+        let Some(below) = topic.strip_prefix(self.context.prefix.as_str()) else { return Ok(()) };
+        match about(below, &publish.payload) {
+            About::Owner(device, Some(node)) if node != self.context.node.as_str() => {
+                Err(End::Doubt(format!("node `{node}` publishes for device `{device}`")))
+            }
+            About::Node(node, true)
+                if node == self.context.node.as_str() && !self.memory.is_own_state(&publish.payload) =>
+            {
+                Err(End::Doubt(format!("another daemon with the node name `{node}` is online")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn requested(&mut self, incoming: &super::replay::Incoming) {
+        let outbox = &self.context.outbox;
+        if let Err(refused) = self.replays.request(incoming, outbox.id(), &outbox.devices()) {
+            tracing::warn!(broker = %self.context.settings.name, reason = %refused, "replay request refused");
+        }
+    }
+
+    /// Takes an acknowledgement.
+    fn acknowledged(&mut self, identifier: u16, reason: PubAckReason, now: Instant) {
+        let Some(item) = self.window.acknowledged(identifier) else { return };
+        self.progress = now;
+        self.dirty = true;
+        let verdict = verdict(reason);
+        match item {
+            Item::Row { device, sequence } => self.row_acknowledged(device, sequence, verdict, now),
+            Item::Retained(topic) => match verdict {
+                Verdict::Taken | Verdict::TakenByNobody => self.shelf.taken(&topic),
+                Verdict::Later(refusal) | Verdict::Hold(refusal) | Verdict::Poison(refusal) => {
+                    self.shelf.refused(&topic, now);
+                    let text = format!("the broker refused the retained topic {topic}: {}", refusal.reason);
+                    tracing::warn!(broker = %self.context.settings.name, "{text}");
+                    self.report.status.fail(text, refusal.remedy);
+                }
+            },
+            Item::Answer(request) => {
+                if verdict != Verdict::Taken {
+                    self.replays.abandon(request);
+                }
+            }
+            Item::Stopped => {}
+        }
+    }
+
+    fn row_acknowledged(&mut self, device: usize, sequence: u64, verdict: Verdict, now: Instant) {
+        let change = self.rows.acknowledge(device, sequence, verdict, now, fastrand::f64());
+        let name = &self.context.settings.name;
+        let status = &mut self.report.status;
+        if verdict == Verdict::TakenByNobody {
+            status.no_subscribers += 1;
+        }
+        if let Some(reason) = change.dead {
+            status.dead_letters += 1;
+            self.context.outbox.dead_letter(name, self.rows.device(device), sequence, reason);
+        }
+        if matches!(verdict, Verdict::Taken | Verdict::TakenByNobody) {
+            status.settled += 1;
+        }
+        if let Some(settled) = change.settled {
+            self.context.outbox.settle(name, self.rows.device(device), settled);
+        }
+        if change.pause_changed {
+            let device = self.rows.device(device).clone();
+            match verdict {
+                Verdict::Later(refusal) | Verdict::Hold(refusal) => {
+                    tracing::warn!(broker = %name, %device, sequence, reason = refusal.reason, "row refused");
+                }
+                _ => tracing::info!(broker = %name, %device, sequence, "the broker takes the device's rows again"),
+            }
+            self.report_rows();
+        }
+    }
+
+    /// Everything that is not an event of the client library: new rows, changed states, the end.
+    fn attend(&mut self, now: Instant) -> Option<End> {
+        if self.window.is_empty() {
+            self.progress = now;
+        } else if now.duration_since(self.progress) >= self.context.settings.stall {
+            return Some(End::Stalled);
+        }
+        match self.stopping {
+            Stopping::No if self.context.stop.is_cancelled() => {
+                self.stopping = Stopping::Draining(now + DRAIN);
+                return self.attend(now);
+            }
+            Stopping::No => {
+                while let Some(read) = self.reads.try_join_next() {
+                    self.read(read);
+                }
+                if self.committed.has_changed().unwrap_or(false) {
+                    self.committed.borrow_and_update();
+                    self.note_devices();
+                }
+                if self.changed.has_changed().unwrap_or(false) {
+                    self.changed.borrow_and_update();
+                    self.shelf.changed();
+                }
+                if self.shelf.next_round(now).is_some_and(|at| at <= now) {
+                    self.shelf.round(self.context.standing.retained(), now);
+                }
+                if let Err(end) = self.fill(now) {
+                    return Some(end);
+                }
+                if self.dirty && now.duration_since(self.told) >= TELL {
+                    self.report_rows();
+                }
+            }
+            Stopping::Draining(deadline) if self.window.is_empty() || deadline <= now => {
+                if !self.window.has_room() || self.farewell().is_err() {
+                    return Some(End::Stopped);
+                }
+                self.stopping = Stopping::Farewell(now + FAREWELL);
+            }
+            Stopping::Farewell(deadline) if self.window.is_empty() || deadline <= now => {
+                if self.client.try_disconnect().is_err() {
+                    return Some(End::Stopped);
+                }
+                self.stopping = Stopping::HangingUp(now + HANG_UP);
+            }
+            Stopping::HangingUp(deadline) if deadline <= now => return Some(End::Stopped),
+            _ => {}
+        }
+        None
+    }
+
+    /// When there is something to do again though nothing happens.
+    fn wake_at(&self, now: Instant) -> Instant {
+        let stall = (!self.window.is_empty()).then(|| self.progress + self.context.settings.stall);
+        let idle = now + Duration::from_secs(60);
+        let rest = match self.stopping {
+            Stopping::Draining(at) | Stopping::Farewell(at) | Stopping::HangingUp(at) => [Some(at), None, None, None],
+            Stopping::No => {
+                let replay = if self.window.has_room() { self.replays.next_at(now) } else { None };
+                // A replay that may go but has to let live rows pass waits for them, not for the clock.
+                let replay = replay.filter(|at| *at > now);
+                let dirty = self.dirty.then(|| self.told + TELL);
+                let shelf = self.shelf.next_round(now);
+                [self.rows.retry_at().filter(|at| *at > now), shelf, replay, dirty]
+            }
+        };
+        let not_before = self.not_before.filter(|at| *at > now);
+        let all = [stall, not_before].into_iter().chain(rest).flatten();
+        all.fold(idle, Instant::min)
+    }
+
+    fn note_devices(&mut self) {
+        self.dirty = true;
+        for extent in self.context.outbox.devices() {
+            let settled = self.memory.settled.get(&extent.device).copied().unwrap_or(0);
+            let highest = self.memory.highest.get(&extent.device).copied().unwrap_or(0);
+            self.rows.note(&extent.device, extent.last, settled, highest);
+        }
+    }
+
+    /// Brings the status up to date and tells it.
+    pub(super) fn report_rows(&mut self) {
+        self.dirty = false;
+        self.told = Instant::now();
+        let status = &mut self.report.status;
+        if self.stopping == Stopping::No {
+            status.enter(Phase::Connected);
+        }
+        status.window = Some(self.limits.window);
+        status.max_packet = self.limits.max_packet;
+        status.backlog = self.rows.backlog();
+        let pauses = self.rows.cursors().iter().filter_map(|cursor| Some((cursor, cursor.pause()?)));
+        status.held = pauses
+            .map(|(cursor, pause)| Held {
+                device: cursor.device.clone(),
+                sequence: pause.sequence,
+                reason: pause.reason.clone(),
+                remedy: pause.remedy.clone(),
+                since: pause.since,
+                needs_operator: pause.held,
+            })
+            .collect();
+        self.report.tell();
+    }
+}
+
+/// What a refused connection says to the operator.
+pub(super) fn refusal_text(code: rumqttc::v5::mqttbytes::v5::ConnectReturnCode) -> (String, &'static str) {
+    let refusal = refused_connection(code);
+    (format!("the broker refused the connection: {}", refusal.reason), refusal.remedy)
+}
