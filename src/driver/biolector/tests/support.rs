@@ -17,28 +17,21 @@ use crate::profile::{ChannelKindKey, Family, Profile, Range, TimeTrust, Toleranc
 
 pub fn profile(family: Family) -> Profile {
     let range = |min, max| Range { min, max };
+    let name = match family {
+        Family::BiolectorOne => "biolector-1",
+        Family::BiolectorPro => "biolector-pro",
+        Family::BiolectorXt => "biolector-xt",
+    };
     Profile {
-        name: match family {
-            Family::BiolectorOne => "biolector-1",
-            Family::BiolectorPro => "biolector-pro",
-            Family::BiolectorXt => "biolector-xt",
-        }
-        .to_owned(),
-        family,
-        manufacturer: "m2p-labs".to_owned(),
-        model: "BioLector".to_owned(),
-        term: None,
         ranges: BTreeMap::from([
             (ChannelKindKey::Ph, range(0.0, 14.0)),
             (ChannelKindKey::Do, range(-50.0, 500.0)),
             (ChannelKindKey::Temperature, range(-20.0, 100.0)),
         ]),
         tolerance: Tolerance { ph: 0.01, do_percent: 0.1, amplitude: 0.01, relative: 0.001 },
-        cycle_timeout_factor: 2.0,
-        default_cycle_time: Duration::from_secs(900),
         settle: Duration::from_secs(10),
-        silence: Duration::from_secs(3600),
         time_trust: TimeTrust::Offset,
+        ..(*crate::profile::shipped(name).expect("shipped")).clone()
     }
 }
 
