@@ -38,7 +38,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Driver, Effects, FileInput, Input, Request, SourceName};
-use crate::event::{DeviceId, EventSource};
+use crate::event::{DeviceId, EventSource, SiteId};
 use crate::profile::Profile;
 use source::Source;
 
@@ -57,6 +57,24 @@ pub struct Context {
     pub stated_run_id: Option<String>,
     /// The run's start as an operator states it.
     pub stated_start: Option<Timestamp>,
+}
+
+/// Names the way of decoding. To be changed whenever the same bytes give other events: sources are then read again, and
+/// what is said otherwise now supersedes what was said.
+pub const DECODING: &str = "biolector-1";
+
+impl Context {
+    /// The context of `device`, a model of `profile` whose clock runs in `time_zone`.
+    pub fn new(site: &SiteId, device: &DeviceId, profile: Arc<Profile>, time_zone: TimeZone) -> Self {
+        Self {
+            source: EventSource::new(site, device),
+            device: device.clone(),
+            time_zone,
+            profile,
+            stated_run_id: None,
+            stated_start: None,
+        }
+    }
 }
 
 /// The driver of one BioLector.

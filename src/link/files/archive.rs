@@ -186,7 +186,8 @@ impl Archive {
         let mut tables = Vec::new();
         for index in 0..self.zip.len() {
             let file = self.zip.by_index_raw(index)?;
-            let full = file.name().map_err(ArchiveError::from)?.into_owned();
+            // A name in no known encoding is none of an instrument's.
+            let Ok(full) = file.name().map(std::borrow::Cow::into_owned) else { continue };
             let name = full.rsplit(['/', '\\']).next().unwrap_or(&full).to_owned();
             if !file.is_file() || name.is_empty() || group::is_hidden(name.as_ref()) {
                 continue;

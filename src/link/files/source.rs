@@ -79,8 +79,12 @@ pub struct Source {
     pub looked: Option<Stat>,
     /// To be looked at once more at the next scan: its time stamp may be too coarse to show a change right after.
     pub recheck: bool,
-    /// When something came last.
+    /// Since when it is silent, as far as this link saw.
     pub quiet_since: Instant,
+    /// When something new came last, in the life of this link.
+    pub moved: Option<Instant>,
+    /// Its silence is long enough: told when a last look finds nothing.
+    pub settling: bool,
     /// Bytes that were there before the first start.
     pub baseline: u64,
     /// Missing in the folder since.
@@ -110,6 +114,8 @@ impl Source {
             wanted: false,
             recheck: false,
             quiet_since: now,
+            moved: None,
+            settling: false,
             baseline,
             missing: None,
             due: None,
@@ -152,8 +158,11 @@ impl Source {
             .then(|| self.quiet_since + settle)
     }
 
-    /// Tells the silence.
-    pub fn settle(&mut self, name: &SourceName, outlet: &Outlet) -> Result<(), Stopped> {
+    /// Tells the silence, when it lasted long enough and a look found nothing after it.
+    fn settle(&mut self, name: &SourceName, outlet: &Outlet, settle: Duration) -> Result<(), Stopped> {
+        if !std::mem::take(&mut self.settling) || self.settles_at(settle).is_none_or(|at| at > Instant::now()) {
+            return Ok(());
+        }
         self.position.settled = true;
         outlet.send(LinkEvent::Settled { source: name.clone(), position: self.position.to_bytes() })
     }
@@ -203,6 +212,7 @@ impl Source {
                     self.open(name, outlet)?;
                 }
                 self.give_members(name, outlet)?;
+                self.settle(name, outlet, pace.settle)?;
                 Ok(Next::Done)
             }
             Look::Late => {
@@ -230,13 +240,13 @@ impl Source {
                 self.give_members(name, outlet)?;
                 let members = self.position.members;
                 if let Some((bytes, position)) = head {
-                    self.position = Position { members, ..position };
+                    self.position = Position { members, ..*position };
                     outlet.send(LinkEvent::Head { source: name.clone(), bytes, position: self.position.to_bytes() })?;
                 }
                 let more = bytes.len() as u64 == most;
                 if !bytes.is_empty() {
                     let (offset, ingest) = (self.position.at, self.ingest());
-                    self.position = Position { members, ..position };
+                    self.position = Position { members, ..*position };
                     outlet.send(LinkEvent::Bytes {
                         source: name.clone(),
                         offset,
@@ -248,6 +258,8 @@ impl Source {
                 self.looked = Some(view.stat);
                 self.recheck = true;
                 self.quiet_since = Instant::now();
+                self.moved = Some(self.quiet_since);
+                self.settling = false;
                 Ok(if more { Next::More } else { Next::Done })
             }
         }

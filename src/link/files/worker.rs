@@ -56,6 +56,8 @@ pub struct Worker {
     pub(super) scans: u64,
     pub(super) polling: bool,
     pub(super) folder_trouble: Option<String>,
+    /// Sources that could not be read.
+    troubled: BTreeSet<SourceName>,
 }
 
 impl Worker {
@@ -105,6 +107,7 @@ impl Worker {
             scans: 0,
             polling: true,
             folder_trouble: None,
+            troubled: BTreeSet::new(),
         }
     }
 
@@ -115,6 +118,7 @@ impl Worker {
 
     /// One turn: hints, the folder when it is due, what is due of sources, one step of one source; or a wait.
     fn turn(&mut self) -> Result<(), Stopped> {
+        self.set_busy(true);
         while let Ok(wake) = self.wakes.try_recv() {
             self.take(wake)?;
         }
@@ -126,11 +130,12 @@ impl Worker {
         if (self.scan_wanted && now >= self.not_before) || now >= self.next_scan {
             self.look_at_folder()?;
         }
-        self.attend()?;
+        self.attend();
         match self.urgent.pop_front().or_else(|| self.backlog.pop_first().map(|(_, name)| name)) {
             Some(name) => self.step(&name),
             None => {
                 self.show();
+                self.set_busy(false);
                 self.wait()
             }
         }
@@ -159,12 +164,13 @@ impl Worker {
                 Some(name) => self.hurry(name),
                 None => self.scan_wanted = true,
             },
-            Wake::Reread(name) => {
-                if let Some(source) = self.sources.get_mut(&name) {
+            Wake::Reread(name) => match self.sources.get_mut(&name) {
+                Some(source) => {
                     source.restart();
                     self.hurry(name);
                 }
-            }
+                None => tracing::debug!(source = %name, "cannot be read again: it is not there any more"),
+            },
         }
         Ok(())
     }
@@ -194,7 +200,13 @@ impl Worker {
         if self.folder.is_none() || source.missing.is_some() {
             return Ok(());
         }
-        match source.step(name, &self.outlet, self.pace)? {
+        let next = source.step(name, &self.outlet, self.pace)?;
+        if source.trouble.is_some() {
+            self.troubled.insert(name.clone());
+        } else if !self.troubled.is_empty() {
+            self.troubled.remove(name);
+        }
+        match next {
             Next::More => {
                 let modified = source.found.as_ref().map_or(0, |found| found.stat.modified);
                 self.backlog.insert((modified, name.clone()));
@@ -221,7 +233,7 @@ impl Worker {
         }
     }
 
-    fn attend(&mut self) -> Result<(), Stopped> {
+    fn attend(&mut self) {
         while let Some(Reverse((when, _))) = self.agenda.peek()
             && *when <= Instant::now()
         {
@@ -231,23 +243,28 @@ impl Worker {
                 continue;
             }
             source.due = None;
+            // While nobody can look, nothing is due; all is planned anew at the reconnection.
             if self.folder.is_none() {
                 continue;
             }
-            if source.again.is_some_and(|again| again <= when) {
+            let again = source.again.is_some_and(|again| again <= when);
+            let settles = source.settles_at(self.pace.settle).is_some_and(|at| at <= Instant::now());
+            if again {
                 source.again = None;
-                self.hurry(name.clone());
-            } else if source.settles_at(self.pace.settle).is_some_and(|at| at <= Instant::now()) {
-                source.settle(&name, &self.outlet)?;
             }
-            self.plan(&name);
+            source.settling |= settles;
+            if again || settles {
+                // The step plans what is next.
+                self.hurry(name);
+            } else {
+                self.plan(&name);
+            }
         }
-        Ok(())
     }
 
     fn look_at_folder(&mut self) -> Result<(), Stopped> {
         let began = Instant::now();
-        self.scan_wanted = false;
+        let hinted = std::mem::take(&mut self.scan_wanted);
         match self.folder_now() {
             Ok(folder) => {
                 self.connected(folder)?;
@@ -257,7 +274,8 @@ impl Worker {
         }
         let now = Instant::now();
         let interval = match self.folder {
-            Some(_) if !self.polling => self.settings.poll_interval * SAFETY,
+            // Soon again after a hint: a folder that is new is watched only a moment after it was told of.
+            Some(_) if !self.polling && !hinted => self.settings.poll_interval * SAFETY,
             _ => self.settings.poll_interval,
         };
         self.not_before = now + (now - began) * REST;
@@ -305,6 +323,8 @@ impl Worker {
         let now = Instant::now();
         // Silence while nobody could look does not count.
         self.sources.values_mut().for_each(|source| source.quiet_since = source.quiet_since.max(now));
+        let names: Vec<SourceName> = self.sources.keys().cloned().collect();
+        names.iter().for_each(|name| self.plan(name));
         self.status.send_modify(|status| status.folder = FolderState::Connected);
         self.outlet.send(LinkEvent::Connected { place: self.place() })
     }
@@ -384,12 +404,24 @@ impl Worker {
         self.status.send_modify(|status| status.watching = Watching { how, why });
     }
 
+    /// Notes since when the thread has something to do; whoever looks at the status sees when it hangs.
+    fn set_busy(&self, busy: bool) {
+        self.status.send_if_modified(|status| {
+            if busy != status.busy_since.is_some() {
+                status.busy_since = busy.then(Timestamp::now);
+            }
+            false
+        });
+    }
+
     /// Shows what is going on.
     pub(super) fn show(&mut self) {
         let (sources, backlog) = (self.sources.len(), self.backlog.len() + self.urgent.len());
         let baseline = self.baseline.as_ref().map_or(0, Baseline::len);
-        let trouble =
-            self.folder_trouble.clone().or_else(|| self.sources.values().find_map(|source| source.trouble.clone()));
+        let trouble = self
+            .folder_trouble
+            .clone()
+            .or_else(|| self.troubled.iter().find_map(|name| self.sources.get(name)?.trouble.clone()));
         self.status.send_if_modified(|status| {
             let new = LinkStatus { sources, backlog, baseline, trouble, ..status.clone() };
             let changed = *status != new;

@@ -13,26 +13,15 @@ use super::super::{Context, driver};
 use crate::driver::{Driver, Effects, FileInput, Input, Refusal, Request, SourceKind, SourceName, Timer, TimerChange};
 use crate::event::cultivation::{CycleCompleted, Defect, Measured};
 use crate::event::{Body, Event, EventSource, EventType};
-use crate::profile::{ChannelKindKey, Family, Profile, Range, TimeTrust, Tolerance};
+use crate::profile::{Family, Profile};
 
-pub fn profile(family: Family) -> Profile {
-    let range = |min, max| Range { min, max };
+pub fn profile(family: Family) -> Arc<Profile> {
     let name = match family {
         Family::BiolectorOne => "biolector-1",
         Family::BiolectorPro => "biolector-pro",
         Family::BiolectorXt => "biolector-xt",
     };
-    Profile {
-        ranges: BTreeMap::from([
-            (ChannelKindKey::Ph, range(0.0, 14.0)),
-            (ChannelKindKey::Do, range(-50.0, 500.0)),
-            (ChannelKindKey::Temperature, range(-20.0, 100.0)),
-        ]),
-        tolerance: Tolerance { ph: 0.01, do_percent: 0.1, amplitude: 0.01, relative: 0.001 },
-        settle: Duration::from_secs(10),
-        time_trust: TimeTrust::Offset,
-        ..(*crate::profile::shipped(name).expect("shipped")).clone()
-    }
+    crate::profile::shipped(name).expect("a shipped profile")
 }
 
 pub fn context(family: Family) -> Context {
@@ -40,7 +29,7 @@ pub fn context(family: Family) -> Context {
         source: EventSource::new(&"lab".parse().expect("valid"), &"bl".parse().expect("valid")),
         device: "bl".parse().expect("valid"),
         time_zone: TimeZone::get("Europe/Berlin").expect("the zone data base"),
-        profile: Arc::new(profile(family)),
+        profile: profile(family),
         stated_run_id: None,
         stated_start: None,
     }
