@@ -26,6 +26,7 @@ impl Worker {
     /// Looks at everything and finds out what is new, gone, renamed or to be read.
     pub(super) fn scan(&mut self, folder: Stat) -> Result<(), Stopped> {
         let first = self.baseline.as_ref().is_none_or(|baseline| baseline.pending && self.was_unmounted());
+        let began = Instant::now();
         let mut before = Baseline::empty();
         let (mut found, mut renamed) = (Vec::new(), Vec::new());
         let mut seen = 0usize;
@@ -52,6 +53,7 @@ impl Worker {
                 }
             })
         };
+        self.walked = began.elapsed();
         let answer = match answer {
             Ok(answer) if answer.stopped => return Err(Stopped),
             Ok(answer) => answer,
