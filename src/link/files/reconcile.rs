@@ -1,6 +1,7 @@
 //! Setting what is known of the sources right with what a scan found.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Instant;
 
 use super::LinkEvent;
@@ -59,7 +60,7 @@ impl Worker {
             Ok(answer) => answer,
             Err(error) => return self.disconnected(format!("the folder cannot be read: {error}"), remedy(&error)),
         };
-        if let Some((reason, remedy)) = self.suspicious(&answer, folder) {
+        if let Some((reason, remedy)) = self.suspicious(&answer, seen, folder) {
             return self.disconnected(reason, Some(remedy));
         }
         self.tell_connected()?;
@@ -76,6 +77,7 @@ impl Worker {
         }
         self.apply(found, &answer)?;
         self.scanned();
+        self.show();
         Ok(())
     }
 
@@ -100,15 +102,15 @@ impl Worker {
     }
 
     /// Whether an empty folder is one whose share is not mounted.
-    fn suspicious(&self, answer: &Walk, folder: Stat) -> Option<(String, String)> {
+    fn suspicious(&self, answer: &Walk, seen: usize, folder: Stat) -> Option<(String, String)> {
         let read: Vec<&Source> = self.sources.values().filter(|source| source.is_begun()).collect();
-        if !answer.empty || read.is_empty() {
+        if seen > 0 || read.is_empty() {
             return None;
         }
         let elsewhere = read.iter().all(|source| source.position.stat.device != folder.device);
-        (elsewhere || self.settings.require_mount).then(|| {
-            let reason = format!("the folder is empty, and {} sources were read from it before", read.len());
-            (reason, "mount the share; if all results were really removed, put a file there".to_owned())
+        (elsewhere || (answer.empty && self.settings.require_mount)).then(|| {
+            let reason = format!("there are no results in the folder, and {} were read from it before", read.len());
+            (reason, "mount the share; if all results were really removed, go on with a new one".to_owned())
         })
     }
 
@@ -225,7 +227,9 @@ impl Worker {
                 continue;
             }
             let since = *source.missing.get_or_insert(now);
-            if now.duration_since(since) >= self.pace.believe {
+            // Where another device is now than it was read from, something is not mounted.
+            let mounted = || !source.is_begun() || device_at(&path) == Some(source.position.stat.device);
+            if now.duration_since(since) >= self.pace.believe && mounted() {
                 gone.push(name.clone());
             }
         }
@@ -239,6 +243,14 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// The device of the nearest folder above `path` that is there.
+fn device_at(path: &Path) -> Option<u64> {
+    path.ancestors()
+        .skip(1)
+        .find_map(|folder| std::fs::metadata(folder).ok())
+        .map(|metadata| Stat::of(&metadata).device)
 }
 
 fn is_wanted(backfill: Option<Backfill>, stat: &Stat) -> bool {
