@@ -23,13 +23,14 @@ const POLL_REST: u32 = 20;
 const SAFETY_REST: u32 = 300;
 
 impl Worker {
+    /// Looks at everything, and decides when to do so next.
     pub(super) fn look_at_folder(&mut self) -> Result<(), Stopped> {
         let began = Instant::now();
         let hinted = std::mem::take(&mut self.scan_wanted);
         self.walked = Duration::ZERO;
         match self.folder_now() {
             Ok(folder) => {
-                self.connected(folder)?;
+                self.connected(folder);
                 self.scan(folder)?;
             }
             Err((reason, remedy)) => self.disconnected(reason, remedy)?,
@@ -70,14 +71,12 @@ impl Worker {
         Ok(Stat::of(&metadata))
     }
 
-    fn connected(&mut self, folder: Stat) -> Result<(), Stopped> {
+    fn connected(&mut self, folder: Stat) {
         let same = self.folder.is_some_and(|old| (old.device, old.inode) == (folder.device, folder.inode));
         if !same || (!self.polling && self.watcher.is_none()) {
             self.choose_means(folder);
         }
         self.folder = Some(folder);
-        self.last_folder = Some(folder);
-        Ok(())
     }
 
     /// Tells that the folder can be read, unless that was told last.
@@ -172,8 +171,16 @@ impl Worker {
     }
 
     fn decided(&mut self, how: How, why: String) {
-        tracing::info!(folder = %self.settings.folder.display(), ?how, why, "watching");
         self.polling = how == How::Poll;
-        self.status.send_modify(|status| status.watching = Watching { how, why });
+        let folder = &self.settings.folder;
+        let watching = Watching { how, why };
+        self.status.send_if_modified(|status| {
+            let changed = status.watching != watching;
+            if changed {
+                tracing::info!(folder = %folder.display(), how = ?watching.how, why = %watching.why, "watching");
+                status.watching = watching;
+            }
+            changed
+        });
     }
 }

@@ -39,8 +39,7 @@ pub struct Worker {
     pub(super) baseline: Option<Baseline>,
     /// The folder's identity while it is connected.
     pub(super) folder: Option<Stat>,
-    /// The last folder that was connected.
-    pub(super) last_folder: Option<Stat>,
+    /// Whether it was told last that the folder can be read, or that it cannot.
     pub(super) told: Option<bool>,
     pub(super) watcher: Option<(Stat, notify::RecommendedWatcher)>,
     pub(super) sources: BTreeMap<SourceName, Source>,
@@ -96,7 +95,6 @@ impl Worker {
             status,
             baseline,
             folder: None,
-            last_folder: None,
             told: None,
             watcher: None,
             sources,
