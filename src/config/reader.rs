@@ -34,6 +34,8 @@ pub enum Unknown {
     /// Errors: what is recorded, kept or delivered may depend on them.
     Refused,
     /// Errors only where they are nearly a known key, else warnings.
+    RefusedIfNear,
+    /// Warnings: nothing that is recorded, kept or delivered depends on the table.
     Ignored,
 }
 
@@ -48,12 +50,14 @@ pub trait Read: Sized {
 pub struct Reader {
     source: Arc<Source>,
     problems: Vec<Problem>,
+    /// Keys that were given with a wrong value, or misspelt, by where their table stands: they are not missing too.
+    tried: Vec<(Range<usize>, &'static str)>,
 }
 
 impl Reader {
     /// A reader of the file `name`.
     pub fn new(name: &str, text: &str) -> Self {
-        Self { source: Arc::new(Source::new(name, text)), problems: Vec::new() }
+        Self { source: Arc::new(Source::new(name, text)), problems: Vec::new(), tried: Vec::new() }
     }
 
     /// Reads the whole document, which must be `text` as given to `new`.
@@ -95,6 +99,8 @@ impl Reader {
     /// Reports a problem at `span`.
     pub fn report(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) -> &mut Problem {
         let at = self.problems.len();
+        // TOML can spell any character; none of them may reach a terminal.
+        let message: String = message.into().chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
         self.problems.push(Problem::at(code, &self.source, span, message));
         &mut self.problems[at]
     }
@@ -122,6 +128,11 @@ impl Reader {
         text
     }
 
+    /// Whether `key` was given in the table at `table`, though in a way that could not be read.
+    pub fn was_tried(&self, table: &Range<usize>, key: &str) -> bool {
+        self.tried.iter().any(|(span, tried)| span == table && *tried == key)
+    }
+
     /// Whether anything so far stops the daemon.
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|p| p.severity() == Severity::Error)
@@ -141,7 +152,7 @@ impl Reader {
     pub(crate) fn table<'v, 'i>(
         &mut self,
         value: &'v Value<'i>,
-        known: &[&str],
+        known: &[&'static str],
         unknown: Unknown,
     ) -> Option<&'v DeTable<'i>> {
         let Some(table) = value.get_ref().as_table() else {
@@ -150,46 +161,70 @@ impl Reader {
         };
         for key in table.keys() {
             if !known.contains(&&**key.get_ref()) {
-                self.unknown_key(key.get_ref(), key.span(), known, unknown);
+                let meant = self.unknown_key(key.get_ref(), key.span(), known, unknown);
+                self.tried.extend(meant.map(|name| (value.span(), name)));
             }
         }
         Some(table)
     }
 
-    fn unknown_key(&mut self, key: &str, span: Range<usize>, known: &[&str], unknown: Unknown) {
+    /// Reports an unknown key and says which one was probably meant.
+    fn unknown_key(
+        &mut self,
+        key: &str,
+        span: Range<usize>,
+        known: &[&'static str],
+        unknown: Unknown,
+    ) -> Option<&'static str> {
         if SECRET_KEYS.iter().any(|secret| key.eq_ignore_ascii_case(secret)) {
             self.report(Code::PasswordInClear, span, format!("`{key}` would put a secret into this file"))
                 .help("write the password alone into a file that only the daemon can read (mode 0600)")
                 .help("name that file: `password_file = \"/etc/instrumentd/mqtt-password\"`");
-            return;
+            return known.iter().copied().find(|name| *name == "password_file");
         }
         let meant = nearest(key, known.iter().copied());
         let (code, message) = match (meant, unknown) {
-            (None, Unknown::Ignored) => (Code::IgnoredKey, format!("`{key}` is unknown and ignored")),
+            (_, Unknown::Ignored) | (None, Unknown::RefusedIfNear) => {
+                (Code::IgnoredKey, format!("`{key}` is unknown and ignored"))
+            }
             _ => (Code::UnknownKey, format!("`{key}` is unknown")),
         };
         self.report(code, span, message).meant(meant).help(format!("known here: {}", list(known)));
+        meant
     }
 
-    /// Reads the entry `key` of a table; what must be there and is not is reported at the table.
+    /// Reads the entry `key` of a table; what must be there and is not is reported at the table. What is wrong with a
+    /// cosmetic one is no more than said.
     pub(crate) fn entry<T: Read>(
         &mut self,
         table: &DeTable<'_>,
-        key: &str,
-        must: bool,
+        key: &'static str,
+        presence: Presence,
         table_span: &Range<usize>,
         about: &str,
     ) -> Option<At<T>> {
-        match table.get(key) {
-            Some(value) => T::read(value, self).map(|read| At { value: read, span: value.span() }),
+        let Some(value) = table.get(key) else {
+            if presence == Presence::Must && !self.was_tried(table_span, key) {
+                self.report(Code::MissingKey, table_span.clone(), format!("`{key}` is missing"))
+                    .help(format!("`{key}`: {about}"));
+            }
+            return None;
+        };
+        let before = self.problems.len();
+        let read = match T::read(value, self) {
+            Some(read) => Some(At { value: read, span: value.span() }),
             None => {
-                if must {
-                    self.report(Code::MissingKey, table_span.clone(), format!("`{key}` is missing"))
-                        .help(format!("`{key}`: {about}"));
-                }
+                self.tried.push((table_span.clone(), key));
                 None
             }
+        };
+        if presence == Presence::Cosmetic {
+            for problem in self.problems.iter_mut().skip(before).filter(|p| p.severity() == Severity::Error) {
+                problem.code = Code::IgnoredValue;
+                problem.help("it is left out: nothing that is recorded depends on it");
+            }
         }
+        read
     }
 }
 
@@ -200,12 +235,19 @@ pub fn list(names: &[&str]) -> String {
 
 /// Entries by a name that the user chooses, each with the place of the name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Named<T>(pub BTreeMap<String, (Range<usize>, At<T>)>);
+pub struct Named<T> {
+    /// Those that could be read.
+    pub entries: BTreeMap<String, (Range<usize>, At<T>)>,
+    /// How many there are, with those that could not be read.
+    pub written: usize,
+}
 
 impl<T: Read> Read for Named<T> {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let Some(table) = value.get_ref().as_table() else {
-            reader.wrong_type(value, "one table for each name");
+            reader
+                .wrong_type(value, "a table for each name")
+                .help("each has its name in its heading: `[devices.biolector-1]`, `[brokers.main]`");
             return None;
         };
         let mut named = BTreeMap::new();
@@ -214,7 +256,7 @@ impl<T: Read> Read for Named<T> {
                 named.insert(key.get_ref().to_string(), (key.span(), At { value: read, span: value.span() }));
             }
         }
-        Some(Self(named))
+        Some(Self { entries: named, written: table.len() })
     }
 }
 
@@ -303,9 +345,9 @@ macro_rules! tables {
                 let table = reader.table(value, Self::KEYS, unknown)?;
                 let span = value.span();
                 $(
-                    let must = $crate::config::reader::is_must(stringify!($presence));
+                    let presence = $crate::config::reader::presence!($presence);
                     let about = concat!($($doc),+).trim_ascii();
-                    let $key = reader.entry(table, $crate::config::reader::key_name(stringify!($key)), must, &span, about);
+                    let $key = reader.entry(table, $crate::config::reader::key_name(stringify!($key)), presence, &span, about);
                 )*
                 Some(Self { span, $($key,)* })
             }
@@ -328,7 +370,7 @@ macro_rules! tables {
                     schema.insert("description".into(), concat!($($doc),+).trim_ascii().into());
                     $(schema.insert("default".into(), $default.into());)?
                     properties.insert($crate::config::reader::key_name(stringify!($key)).into(), schema.to_value());
-                    if $crate::config::reader::is_must(stringify!($presence)) {
+                    if $crate::config::reader::presence!($presence) == $crate::config::reader::Presence::Must {
                         required.push($crate::config::reader::key_name(stringify!($key)));
                     }
                 )*
@@ -338,7 +380,7 @@ macro_rules! tables {
                     "properties": properties,
                     "required": required,
                     "additionalProperties": $crate::config::reader::Unknown::$unknown
-                        == $crate::config::reader::Unknown::Ignored,
+                        != $crate::config::reader::Unknown::Refused,
                 })
             }
         }
@@ -354,7 +396,26 @@ pub(crate) const fn key_name(field: &'static str) -> &'static str {
     }
 }
 
-/// Whether a declared key must be there.
-pub(crate) fn is_must(presence: &str) -> bool {
-    presence == "must"
+/// Whether a key must be there, may be, or is there only for people to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It has no default.
+    Must,
+    /// It has one.
+    May,
+    /// Nothing that is recorded, kept or delivered depends on it: a mistake in it is a warning.
+    Cosmetic,
 }
+
+macro_rules! presence {
+    (must) => {
+        $crate::config::reader::Presence::Must
+    };
+    (may) => {
+        $crate::config::reader::Presence::May
+    };
+    (cosmetic) => {
+        $crate::config::reader::Presence::Cosmetic
+    };
+}
+pub(crate) use presence;

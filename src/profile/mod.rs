@@ -6,7 +6,7 @@ pub mod file;
 mod resolve;
 mod shipped;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ impl Units {
             ChannelKind::Biomass => &self.biomass,
             ChannelKind::Ph => &self.ph,
             ChannelKind::Do => &self.oxygen,
-            ChannelKind::Fluorescence => &self.fluorescence,
+            ChannelKind::Fluorescence | ChannelKind::Unknown => &self.fluorescence,
         }
     }
 }
@@ -165,7 +165,7 @@ impl From<ChannelKind> for ChannelKindKey {
         match kind {
             ChannelKind::Ph => Self::Ph,
             ChannelKind::Do => Self::Do,
-            ChannelKind::Biomass | ChannelKind::Fluorescence => Self::Amplitude,
+            ChannelKind::Biomass | ChannelKind::Fluorescence | ChannelKind::Unknown => Self::Amplitude,
         }
     }
 }

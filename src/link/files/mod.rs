@@ -11,7 +11,7 @@
 mod archive;
 mod archive_source;
 mod baseline;
-mod disk;
+pub(crate) mod disk;
 mod folder;
 mod group;
 pub mod name;

@@ -30,6 +30,7 @@ impl Worker {
         let began = Instant::now();
         let mut before = Baseline::empty();
         let (mut found, mut renamed) = (Vec::new(), Vec::new());
+        let mut newest_untouched: Option<Found> = None;
         let mut seen = 0usize;
         let answer = {
             let (outlet, baseline, sources) = (&self.outlet, self.baseline.as_ref(), &self.sources);
@@ -51,6 +52,8 @@ impl Worker {
                     renamed.push(one);
                 } else if size != Some(one.stat.size) {
                     found.push(one);
+                } else if newest_untouched.as_ref().is_none_or(|newest| newest.stat.modified < one.stat.modified) {
+                    newest_untouched = Some(one);
                 }
             })
         };
@@ -71,6 +74,7 @@ impl Worker {
         } else {
             self.mend_baseline(&renamed)?;
         }
+        found.extend(newest_untouched.filter(|_| self.polling).and_then(really_touched));
         self.unreadable(&answer)?;
         if let Some((below, system)) = &answer.remote {
             self.must_poll(below, &system.name);
@@ -243,6 +247,16 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// A source that looks untouched in the listing, with what its file itself says, if it is not: on a share, a listing can show
+/// the old size of a file that the instrument holds open.
+fn really_touched(mut one: Found) -> Option<Found> {
+    let (Files::Table(path) | Files::Folder { table: path, .. }) = &one.files else { return None };
+    let (_, stat) = disk::open(path).ok()?;
+    let touched = stat.size != one.stat.size;
+    one.stat = stat;
+    touched.then_some(one)
 }
 
 /// The device of the nearest folder above `path` that is there.
