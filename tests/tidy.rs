@@ -32,6 +32,8 @@ fn sources() -> Vec<Source> {
     let relative = |path: &Path| path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
     found
         .into_iter()
+        // A module's own tests stand beside it, in `tests.rs` or `tests/`.
+        .filter(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests"))
         .map(|path| Source { path: relative(&path), text: fs::read_to_string(&path).expect("readable") })
         .collect()
 }

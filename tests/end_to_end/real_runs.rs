@@ -87,7 +87,7 @@ fn a_biolector_pro_run_arrives_whole() {
 
 #[test]
 fn a_biolector_one_run_arrives_whole() {
-    arrives_whole("biolector-1", "biolector-1/JH_ShakerSteps_20170302_070206.csv", 113 * 48 / 2);
+    arrives_whole("biolector-1", "biolector-1/JH_ShakerSteps_20170302_070206.csv", 112 * 48);
 }
 
 #[test]
