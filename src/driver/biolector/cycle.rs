@@ -86,7 +86,6 @@ pub(super) struct Set {
     /// Whether the reference's row came, and its amplitude where usable.
     pub referenced: bool,
     pub reference: Option<f64>,
-    pub internal: bool,
     pub last_time: Option<f64>,
 }
 

@@ -209,8 +209,12 @@ impl Source {
             },
             // Without them channels and references are not known; the readings stand without, and say so.
             xt::Member::Protocol => {
-                self.members.protocol = xt::protocol(bytes).ok();
-                self.changed_member(0, bytes, effects);
+                // Other json members, of other versions of the software, name neither channels nor a plate.
+                let told = |protocol: &xt::Protocol| !protocol.channels.is_empty() || protocol.microplate.is_some();
+                if let Some(protocol) = xt::protocol(bytes).ok().filter(told) {
+                    self.members.protocol = Some(protocol);
+                    self.changed_member(0, bytes, effects);
+                }
             }
             xt::Member::FilterSettings => {
                 self.members.references = xt::filter_settings(bytes).unwrap_or_default();
@@ -354,7 +358,8 @@ impl Source {
 
     fn feed(&mut self, bytes: &[u8], effects: &mut Effects) {
         let (tail, dropped) = self.lines.tail();
-        let at = self.position - bytes.len() as u64 - tail.len() as u64 - dropped;
+        let held = bytes.len() as u64 + tail.len() as u64 + dropped;
+        let at = self.position.saturating_sub(held);
         self.feed_from(bytes, at, effects);
     }
 
@@ -523,7 +528,7 @@ impl Source {
             && line.bytes.len() as u64 != self.taken
             && (!only_whole || self.is_whole(line.bytes))
         {
-            self.line(line, self.position - line.length, effects);
+            self.line(line, self.position.saturating_sub(line.length), effects);
             self.taken = line.bytes.len() as u64;
         }
         self.lines = lines;
