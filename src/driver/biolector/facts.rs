@@ -347,7 +347,6 @@ impl Facts {
         meta: Option<&xt::Meta>,
         protocol: Option<&xt::Protocol>,
         references: &BTreeMap<u32, f64>,
-        content_key: Option<String>,
         context: &Context,
     ) -> Self {
         let mut facts = Self::blank(Family::Xt, context);
@@ -363,13 +362,6 @@ impl Facts {
             facts.format = format!("BioLector XT {}", meta.csv_file_version.as_deref().unwrap_or("?"));
         } else {
             facts.format = "BioLector XT csv".to_owned();
-        }
-        if let Some(key) = content_key
-            && facts.run_id.is_empty()
-        {
-            facts.name = "unnamed".to_owned();
-            facts.run_id = key;
-            facts.flags.push(RunFlag::ContentKey);
         }
         let Some(protocol) = protocol else { return facts };
         if let Some(name) = protocol.name.as_deref().and_then(some) {

@@ -46,10 +46,9 @@ pub(super) struct Moving {
     /// Defects between cycles; they go to the next one.
     pub pending: Defects,
     pub pause: Option<Pause>,
-    /// Cells in the first measurement row.
+    /// How many cells measurement rows have, and how many the last one had that differed.
     pub row_length: Option<usize>,
-    /// The last row's time.
-    pub last_elapsed: f64,
+    pub odd_length: Option<usize>,
     /// BioLector I: whether the current cycle was begun by a reference, and the last filter set in it.
     pub last_filterset: Option<u32>,
     /// The run's end as the table tells it (Pro).
@@ -168,6 +167,13 @@ impl Run {
         effects.identity = Some(Identity { instrument: body.instrument.clone(), channels: body.channels.clone() });
         self.emit(effects, Body::CultivationStarted(body), Key::Run, None, Some(0.0), None);
         self.operation(effects, "measuring");
+    }
+
+    /// After a restart: what the device's information and state need, without an event.
+    pub fn introduce(&self, effects: &mut Effects) {
+        let started = started::started(self);
+        effects.identity = Some(Identity { instrument: started.instrument, channels: started.channels });
+        self.operation(effects, if self.state.pause.is_some() { "paused" } else { "measuring" });
     }
 
     pub fn operation(&self, effects: &mut Effects, name: &'static str) {
@@ -328,7 +334,9 @@ impl Run {
         let reference = set.reference;
         cycle.last = Some((row.filterset, well));
         cycle.last_elapsed = Some(cycle.last_elapsed.map_or(row.elapsed_s, |last| last.max(row.elapsed_s)));
-        cycle.misfiled |= misfiled;
+        if misfiled {
+            cycle.misfiled = Some(row.filterset);
+        }
         let late = matches!(slot, Slot::Recent(_));
         cycle.late |= late;
         if before.is_none() {
@@ -349,10 +357,16 @@ impl Run {
         }
         if let Some(cells) = cells {
             let usual = *self.state.row_length.get_or_insert(cells);
-            if usual != cells {
+            if usual != cells && self.state.odd_length == Some(cells) {
+                // The second one in a row: the software writes another length from here on.
+                self.state.row_length = Some(cells);
+            } else if usual != cells {
+                self.state.odd_length = Some(cells);
                 flags.push(ReadingFlag::OddRowLength);
                 let text = format!("{}: {cells} cells, not {usual}", place());
                 self.slot_defect(slot, DefectCode::OddRowLength, row.offset, &text);
+            } else {
+                self.state.odd_length = None;
             }
         }
         let measured = self.judge(row, reference, flags);
