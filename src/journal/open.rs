@@ -124,6 +124,13 @@ pub(super) fn beside(journal: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// SQLite's log beside the journal, there while a daemon has it open.
+pub(super) fn log_path(journal: &Path) -> PathBuf {
+    let mut name = journal.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
 pub(super) fn open(settings: &JournalSettings, brokers: &[Arc<str>]) -> Result<Opened, OpenError> {
     let path = &settings.path;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
