@@ -9,12 +9,15 @@ mod batch;
 mod check;
 mod chores;
 mod condition;
+mod desk;
 mod gap;
+mod history;
 mod lock;
 mod mark;
 mod open;
 mod queue;
 mod read;
+mod recover;
 mod retention;
 mod room;
 mod schema;
@@ -27,6 +30,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -35,9 +39,13 @@ use crate::config::settings::JournalSettings;
 use crate::event::DeviceId;
 
 pub use batch::{Batch, Closed, Committed, DeviceStatus, Row, SourceUpdate, StoredSource, Usage};
+pub use check::{Findings, Readable, Survey};
 pub use condition::{Condition, Trouble};
+pub use desk::{Desk, DeskError};
+pub use history::{Cursor, DeadLetter, Entry, History};
 pub use open::OpenError;
 pub use read::ReadError;
+pub use recover::{Recovered, Report, examine, recover};
 
 use queue::{Command, Queue};
 use state::State;
@@ -186,6 +194,12 @@ impl Journal {
         let file_bytes = std::fs::metadata(path).map_or(0, |m| m.len());
         let state = self.state();
         Usage { file_bytes, used_bytes: state.used, last_commit: state.last_commit }
+    }
+
+    /// For how long the writer has been in one transaction; `None` while it is in none. A disk that does not answer shows
+    /// here, whereas waiting for room or for a broker does not: for the watchdog.
+    pub fn busy_for(&self) -> Option<Duration> {
+        self.state().busy_since.map(|since| since.elapsed())
     }
 
     /// The sources that a device's link has told of, with the position of each.

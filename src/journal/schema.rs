@@ -1,9 +1,9 @@
 //! The tables, their versions, and how a connection is set up.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::event::EventType;
 
@@ -96,11 +96,37 @@ fn connect(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
 
 /// A connection that only reads; works beside a writer in another process.
 pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let opened = open_reader(path, OpenFlags::empty());
+    match opened.as_ref().err().and_then(rusqlite::Error::sqlite_error_code) {
+        // SQLite wants to make its log beside the file even to read. Who may not do that, and finds no log because no
+        // daemon runs, reads a file that nobody writes.
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if !super::open::log_path(path).exists() => {
+            open_reader(&immutable(path), OpenFlags::SQLITE_OPEN_URI)
+        }
+        _ => opened,
+    }
+}
+
+fn open_reader(name: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = Connection::open_with_flags(name, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "cache_size", -512)?;
     Ok(connection)
+}
+
+/// The URI by which SQLite opens a file that does not change.
+fn immutable(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut uri = String::from("file:");
+    for byte in absolute.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*byte)),
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    PathBuf::from(uri)
 }
 
 /// Brings the tables to this program's version, all steps in one transaction. The file's version is not newer.

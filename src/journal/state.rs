@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -65,6 +65,8 @@ pub(super) struct State {
     pub(super) used: u64,
     /// How long the last transaction took.
     pub(super) last_commit: Duration,
+    /// Since when the writer is in a transaction.
+    pub(super) busy_since: Option<Instant>,
 }
 
 impl State {
@@ -78,6 +80,7 @@ impl State {
             rows: Tail::default(),
             used: 0,
             last_commit: Duration::ZERO,
+            busy_since: None,
         }
     }
 

@@ -278,9 +278,15 @@ impl Writer {
             return Ok(());
         }
         let began = Instant::now();
-        match self.transaction(commands, &pending) {
+        locked(&self.shared.state).busy_since = Some(began);
+        let done = self.transaction(commands, &pending);
+        {
+            let mut state = locked(&self.shared.state);
+            state.busy_since = None;
+            state.last_commit = began.elapsed();
+        }
+        match done {
             Ok(outcome) => {
-                locked(&self.shared.state).last_commit = began.elapsed();
                 self.settle_by = None;
                 let bytes: usize = commands.iter().map(|command| command.bytes).sum();
                 self.chores.wrote(bytes);
