@@ -112,7 +112,8 @@ impl fmt::Display for Survey {
 /// Looks what of the events in the journal at `path` can be read, for at most `limit`.
 pub(super) fn survey(path: &Path, limit: Duration) -> rusqlite::Result<Survey> {
     let connection = schema::connect_reader(path)?;
-    let until = Instant::now() + limit;
+    // `None`: for ever.
+    let until = Instant::now().checked_add(limit);
     let mut devices: BTreeMap<i64, Readable> = BTreeMap::new();
     let complete = payloads(&connection, &mut |key, _, _, _| {
         let found = devices.entry(schema::device(key)).or_default();
@@ -120,7 +121,7 @@ pub(super) fn survey(path: &Path, limit: Duration) -> rusqlite::Result<Survey> {
         found.rows += 1;
         let (first, last) = found.range.unwrap_or((sequence, sequence));
         found.range = Some((first.min(sequence), last.max(sequence)));
-        Ok(Instant::now() < until)
+        Ok(until.is_none_or(|until| Instant::now() < until))
     })?;
     let names = names(&connection);
     for (number, found) in &mut devices {

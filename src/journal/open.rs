@@ -168,7 +168,7 @@ fn damaged(path: &Path, found: String) -> OpenError {
 
 /// Looks at the file before SQLite touches it: a foreign or newer one stays as it is, and one that is gone is not made
 /// anew behind its owner's back.
-fn inspect_file(path: &Path, mark: Option<Mark>) -> Result<(), OpenError> {
+pub(super) fn inspect_file(path: &Path, mark: Option<Mark>) -> Result<(), OpenError> {
     let missing = |what| match mark {
         Some(Mark { events, .. }) if events > 0 => {
             Err(OpenError::Missing { path: path.to_owned(), mark: mark::mark_path(path), what, events })
@@ -305,7 +305,7 @@ fn record_roll_back(
     Ok(())
 }
 
-fn load_streams(connection: &Connection, state: &mut State) -> rusqlite::Result<()> {
+pub(super) fn load_streams(connection: &Connection, state: &mut State) -> rusqlite::Result<()> {
     let mut devices = connection.prepare("SELECT number, device, source, last, retired FROM devices")?;
     let mut first = connection.prepare("SELECT min(key) FROM payloads WHERE key BETWEEN ?1 AND ?2")?;
     let mut last = connection.prepare("SELECT max(key) FROM payloads WHERE key BETWEEN ?1 AND ?2")?;

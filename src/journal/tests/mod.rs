@@ -1,7 +1,10 @@
 //! Tests of the journal through its handle.
 
 mod basics;
+mod faults;
 mod full;
+mod model;
+mod offline;
 mod whole;
 
 use std::path::Path;
