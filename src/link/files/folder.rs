@@ -41,7 +41,7 @@ impl Worker {
             None => (interval, 0),
             Some(_) if self.polling => (interval, POLL_REST),
             // Soon again after a hint: a folder that is new is watched only a moment after it was told of.
-            Some(_) if hinted => (interval, REST),
+            Some(_) if hinted => (self.pace.believe, REST),
             Some(_) => (interval * SAFETY, SAFETY_REST),
         };
         self.not_before = now + self.walked * REST;

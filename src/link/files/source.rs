@@ -104,7 +104,8 @@ impl Source {
     pub fn new(position: Position, baseline: u64, now: Instant) -> Self {
         Self {
             found: None,
-            looked: (position.at > 0 || position.ended).then_some(position.stat),
+            // One that was left in the middle is to be looked at, changed or not.
+            looked: (position.ended || (position.at > 0 && position.at == position.stat.size)).then_some(position.stat),
             position,
             opened: false,
             wanted: false,
