@@ -1,6 +1,6 @@
 //! The command line: one file for each subcommand.
 
-mod check;
+pub(crate) mod check;
 mod dead_letters;
 mod decode;
 #[cfg(feature = "demo")]

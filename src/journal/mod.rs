@@ -6,11 +6,17 @@
 //! the publisher takes them without touching the disk.
 
 mod batch;
+mod check;
+mod chores;
 mod condition;
+mod gap;
 mod lock;
+mod mark;
 mod open;
 mod queue;
 mod read;
+mod retention;
+mod room;
 mod schema;
 mod state;
 mod tail;
@@ -28,7 +34,7 @@ use uuid::Uuid;
 use crate::config::settings::JournalSettings;
 use crate::event::DeviceId;
 
-pub use batch::{Batch, Closed, Committed, DeviceStatus, Row, SourceUpdate, StoredSource};
+pub use batch::{Batch, Closed, Committed, DeviceStatus, Row, SourceUpdate, StoredSource, Usage};
 pub use condition::{Condition, Trouble};
 pub use open::OpenError;
 pub use read::ReadError;
@@ -77,7 +83,14 @@ impl Journal {
             condition: watch::Sender::new(Condition::Ok),
             committed: watch::Sender::new(0),
         });
-        let writer = writer::Writer::new(Arc::clone(&shared), opened.connection, opened.lock, settings.clone());
+        let parts = writer::Parts {
+            connection: opened.connection,
+            lock: opened.lock,
+            mark: opened.mark,
+            constants: opened.constants,
+            settings: settings.clone(),
+        };
+        let writer = writer::Writer::new(Arc::clone(&shared), parts);
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run())
@@ -96,6 +109,11 @@ impl Journal {
     /// The journal's id, the `journalid` of every event it stores from now on.
     pub fn id(&self) -> Uuid {
         self.shared().id
+    }
+
+    /// The id that the journal had before, when this start found that it was rolled back (an older copy was restored).
+    pub fn previous_id(&self) -> Option<Uuid> {
+        self.state().previous
     }
 
     /// Commits a batch, all or nothing, and resolves when it is durable.
@@ -160,6 +178,14 @@ impl Journal {
     /// Every device that the journal knows.
     pub fn devices(&self) -> Vec<DeviceStatus> {
         self.state().devices()
+    }
+
+    /// How large the journal is.
+    pub fn usage(&self) -> Usage {
+        let path = self.shared().readers.path();
+        let file_bytes = std::fs::metadata(path).map_or(0, |m| m.len());
+        let state = self.state();
+        Usage { file_bytes, used_bytes: state.used, last_commit: state.last_commit }
     }
 
     /// The sources that a device's link has told of, with the position of each.

@@ -1,7 +1,7 @@
 //! Reading the file, beside the writer.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -34,6 +34,10 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, idle: Mutex::default() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Runs `read` on a connection. One on which it failed is not used again.

@@ -65,12 +65,24 @@ pub(super) fn device(key: i64) -> i64 {
 
 /// The writer's connection; makes the file where there is none.
 pub(super) fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    connect(path, OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// The writer's connection to a file that is there.
+pub(super) fn reconnect_writer(path: &Path) -> rusqlite::Result<Connection> {
+    connect(path, OpenFlags::empty())
+}
+
+fn connect(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(48);
-    // Before the first table is made, or it has no effect.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    if pages == 0 {
+        // Before the first table is made, or it has no effect.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // In KiB: holds the pages at which the tables grow, and little else.

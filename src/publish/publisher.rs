@@ -26,10 +26,12 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::f
 const HEALTHY: Duration = Duration::from_secs(10);
 /// A broker that cannot be used, or where another instance publishes, is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// So many connections in a row, each closed by the broker without a word within [`SHORT`] though it still knew the
-/// session, mean that another client uses our client identifier: some brokers do not say so.
+/// So many connections in a row, each closed by the broker without a word within [`SHORT`] and after less than
+/// [`FEW`] settled rows though it still knew the session, mean that another client uses our client identifier: some
+/// brokers do not say so. (Another daemon with our node name is found at once, by the node's state.)
 const SUSPICIOUS: u32 = 4;
 const SHORT: Duration = Duration::from_secs(5);
+const FEW: u64 = 50;
 /// The node states that we remember having published.
 const OWN_STATES: usize = 32;
 
@@ -239,7 +241,8 @@ impl Publisher<'_> {
                 self.report.tell();
                 let session = Session::new(self.context, &mut self.memory, &mut self.report, client, opened);
                 let end = session.run(eventloop).await;
-                let quick = started.elapsed() < SHORT;
+                let few = self.report.status.settled - settled_before < FEW;
+                let quick = started.elapsed() < SHORT && few;
                 self.suspicions = match end {
                     End::Lost { closed: true, .. } if suspicious && quick => self.suspicions + 1,
                     _ => 0,

@@ -5,6 +5,7 @@
 //! connection. Messages are handed over with `try_publish`: the task that polls must not wait for room in a channel
 //! that only polling empties.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use rumqttc::Outgoing;
@@ -77,6 +78,11 @@ impl End {
             }
             ConnectionError::MqttState(StateError::ConnectionAborted) => {
                 Self::Lost { text: "the broker closed the connection".into(), closed: true }
+            }
+            ConnectionError::MqttState(StateError::Deserialization(rumqttc::v5::mqttbytes::Error::Io(error)))
+                if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+            {
+                Self::Lost { text: format!("the broker closed the connection: {error}"), closed: true }
             }
             ConnectionError::MqttState(StateError::AwaitPingResp) => Self::lost("the broker does not answer pings"),
             ConnectionError::Timeout(_) => Self::lost("no connection within 10 s"),
