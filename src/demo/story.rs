@@ -53,7 +53,9 @@ pub struct Plot {
 /// Tells the story; `stop` ends it early. True where nothing was lost and nothing came out of order.
 pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
     let mut out = Narrator { begin: Instant::now() };
-    out.plain("A simulated BioLector Pro, the daemon, a broker and a subscriber, all in this process. Ctrl-C ends it.")?;
+    out.plain(
+        "A simulated BioLector Pro, the daemon, a broker and a subscriber, all in this process. Ctrl-C ends it.",
+    )?;
     let folder = TemporaryFolder::new().context("cannot make a temporary folder")?;
     let own = plot.broker.is_none();
     let broker = match plot.broker {
@@ -74,7 +76,11 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
     ))?;
     let mut subscriber = Subscriber::start(&broker, &format!("{ROOT}/devices/{DEVICE}"));
     if !subscriber.wait_until_ready(SUBSCRIBED_WITHIN).await {
-        anyhow::bail!("no subscription at the broker {}:{}; is it there, and does it speak MQTT 5?", broker.host, broker.port);
+        anyhow::bail!(
+            "no subscription at the broker {}:{}; is it there, and does it speak MQTT 5?",
+            broker.host,
+            broker.port
+        );
     }
     let proxy = Proxy::start(broker).await.context("cannot open a port for the proxy")?;
     let daemon = Daemon::start(settings(folder.path(), &proxy)?).await?;
@@ -82,10 +88,13 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
 
     let (milestones, instrument) = start_instrument(folder.path(), plot.speed)?;
     let device: DeviceId = DEVICE.parse()?;
-    let mut story = Story { out, daemon, device, proxy, subscriber, chapter: Chapter::default(), latest: Latest::default() };
+    let mut story =
+        Story { out, daemon, device, proxy, subscriber, chapter: Chapter::default(), latest: Latest::default() };
     story.run(milestones, &stop).await?;
     // The instrument's thread ends with its run, or now that nobody listens any more.
-    tokio::task::spawn_blocking(move || instrument.join()).await?.map_err(|_| anyhow::anyhow!("the instrument panicked"))??;
+    tokio::task::spawn_blocking(move || instrument.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the instrument panicked"))??;
     story.end(own).await
 }
 
@@ -222,9 +231,10 @@ impl Story {
                 self.chapter.broker_back = Some((Instant::now(), self.made()));
                 self.out.act(&format!("The broker is back. {waiting} events wait for it in the journal, on disk."))
             }
-            Milestone::CycleWritten(cycle) if self.chapter.broker_gone.is_some() => {
-                self.out.said(&format!("The instrument has written cycle {cycle}; {} events wait in the journal.", self.waiting()))
-            }
+            Milestone::CycleWritten(cycle) if self.chapter.broker_gone.is_some() => self.out.said(&format!(
+                "The instrument has written cycle {cycle}; {} events wait in the journal.",
+                self.waiting()
+            )),
             Milestone::CycleWritten(ACTOR_CRASHES) => {
                 let restarts = self.daemon.board().device(&self.device).map_or(0, |state| state.restarts.0);
                 self.chapter.crashed = Some((Instant::now(), restarts));
@@ -303,7 +313,8 @@ impl Story {
         {
             self.chapter.broker_back = None;
             let seconds = since.elapsed().as_secs_f64();
-            self.out.said(&format!("Everything that waited has arrived, {seconds:.1} s after the broker came back."))?;
+            self.out
+                .said(&format!("Everything that waited has arrived, {seconds:.1} s after the broker came back."))?;
         }
         if let Some((since, before)) = self.chapter.crashed
             && let Some(state) = self.daemon.board().device(&self.device)
@@ -348,7 +359,11 @@ impl Story {
             score.received,
             score.missing(made),
             score.repeated,
-            if score.repeated > 0 { "the same event again, known by its id, as nobody can say what a cut connection carried" } else { "" },
+            if score.repeated > 0 {
+                "the same event again, known by its id, as nobody can say what a cut connection carried"
+            } else {
+                ""
+            },
             score.out_of_order
         ))?;
         if !own_broker {
