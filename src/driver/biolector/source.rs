@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use instrument_proto::codec::biolector::columns::Layout;
-use instrument_proto::codec::biolector::detect::{Detection, Foreign, Format, detect};
+use instrument_proto::codec::biolector::detect::{Detection, Format, detect};
 use instrument_proto::codec::biolector::lines::{Line, Lines};
 use instrument_proto::codec::biolector::row::{self, Kind, TableLine};
 use instrument_proto::codec::biolector::{one, pro, xt};
 use sha2::{Digest, Sha256};
 
 use super::facts::{Facts, Family};
+use super::refusals::family_name;
 use super::run::{Moving, Past, Run, Volumes};
-use super::{Context, clock, head, rows_one, snapshot, table};
-use crate::driver::{Effects, FileInput, Refusal, Request, SourceKind, SourceName, Timer, TimerChange};
+use super::{Context, clock, rows_one, snapshot, table};
+use crate::driver::{Effects, FileInput, Request, SourceKind, SourceName, Timer, TimerChange};
 use crate::event::cultivation::RunFlag;
 use crate::profile;
 
@@ -28,30 +29,30 @@ const MAX_KEY: u64 = 32 * 1024;
 const CYCLE_TIMER: &str = "cycle";
 
 pub(super) struct Source {
-    name: SourceName,
+    pub name: SourceName,
     kind: SourceKind,
-    context: Arc<Context>,
-    stage: Stage,
+    pub context: Arc<Context>,
+    pub stage: Stage,
     lines: Lines,
     /// Bytes taken.
     position: u64,
     /// Length of an unterminated last line that counted already.
     taken: u64,
-    members: Members,
+    pub members: Members,
     tail_written: bool,
     marked: bool,
     defects_told: u64,
 }
 
 #[derive(Default)]
-struct Members {
-    meta: Option<xt::Meta>,
-    protocol: Option<xt::Protocol>,
-    references: BTreeMap<u32, f64>,
-    digests: [u64; 2],
+pub(super) struct Members {
+    pub meta: Option<xt::Meta>,
+    pub protocol: Option<xt::Protocol>,
+    pub references: BTreeMap<u32, f64>,
+    pub digests: [u64; 2],
 }
 
-enum Stage {
+pub(super) enum Stage {
     /// The first line is not there yet.
     Fresh(Vec<u8>),
     ProHeader(Box<pro::Header>),
@@ -175,95 +176,9 @@ impl Source {
         }
     }
 
-    fn reread(&mut self, effects: &mut Effects) {
+    pub fn reread(&mut self, effects: &mut Effects) {
         self.stage = Stage::Stale;
         effects.requests.push(Request::Reread(self.name.clone()));
-    }
-
-    fn refuse(&mut self, code: &'static str, reason: String, remedy: &str, effects: &mut Effects) {
-        self.stage = Stage::Refused;
-        let refusal = Refusal { code, reason: format!("`{}`: {reason}", self.name), remedy: remedy.to_owned() };
-        effects.refused.push((self.name.clone(), refusal));
-    }
-
-    fn member(&mut self, name: &str, bytes: &[u8], effects: &mut Effects) {
-        let member = xt::Member::of(name);
-        if matches!(self.stage, Stage::Dormant | Stage::Refused) {
-            if member != xt::Member::Other {
-                self.reread(effects);
-            }
-            return;
-        }
-        match member {
-            xt::Member::Meta => match xt::meta(bytes) {
-                Ok(meta) => self.meta(meta, effects),
-                Err(error) => {
-                    let reason = format!("member `{name}`: {error}");
-                    self.refuse(
-                        "unreadable-member",
-                        reason,
-                        "export the experiment from the instrument again",
-                        effects,
-                    );
-                }
-            },
-            // Without them channels and references are not known; the readings stand without, and say so.
-            xt::Member::Protocol => {
-                // Other json members, of other versions of the software, name neither channels nor a plate.
-                let told = |protocol: &xt::Protocol| !protocol.channels.is_empty() || protocol.microplate.is_some();
-                if let Some(protocol) = xt::protocol(bytes).ok().filter(told) {
-                    self.members.protocol = Some(protocol);
-                    self.changed_member(0, bytes, effects);
-                }
-            }
-            xt::Member::FilterSettings => {
-                self.members.references = xt::filter_settings(bytes).unwrap_or_default();
-                self.changed_member(1, bytes, effects);
-            }
-            xt::Member::Other => {}
-        }
-    }
-
-    fn changed_member(&mut self, which: usize, bytes: &[u8], effects: &mut Effects) {
-        let digest = digest(&[bytes]);
-        if let Some(slot) = self.members.digests.get_mut(which) {
-            *slot = digest;
-        }
-        if let Stage::Running(run) = &self.stage
-            && run.facts.members.get(which) != Some(&digest)
-        {
-            self.reread(effects);
-        }
-    }
-
-    fn meta(&mut self, meta: xt::Meta, effects: &mut Effects) {
-        if let Stage::Running(run) = &mut self.stage {
-            let same = meta.experiment_id().as_deref() == Some(run.facts.run_id.as_str())
-                || self.context.stated_run_id.is_some();
-            if !same || meta.start != run.facts.instrument_time {
-                self.reread(effects);
-            } else if run.facts.end != meta.end {
-                run.facts.end.clone_from(&meta.end);
-                run.changed.facts = true;
-            }
-        }
-        self.members.meta = Some(meta);
-    }
-
-    fn head(&mut self, bytes: &[u8], effects: &mut Effects) {
-        if let Stage::Running(run) = &mut self.stage
-            && run.facts.family == Family::One
-            && let Ok(end) = head::rewritten(&run.facts.head, bytes)
-        {
-            if let Some(end) = end {
-                let start = run.facts.instrument_time.as_deref().unwrap_or_default();
-                let end = Some(end).filter(|end| end != start);
-                run.changed.facts |= run.facts.end != end;
-                run.facts.end = end;
-            }
-            return;
-        }
-        self.reread(effects);
     }
 
     fn bytes(&mut self, offset: u64, bytes: &[u8], effects: &mut Effects) {
@@ -285,7 +200,7 @@ impl Source {
         }
     }
 
-    fn detected(&mut self, detection: Detection, effects: &mut Effects) {
+    pub fn detected(&mut self, detection: Detection, effects: &mut Effects) {
         let Stage::Fresh(held) = &mut self.stage else { return };
         let held = std::mem::take(held);
         let format = match detection {
@@ -315,45 +230,6 @@ impl Source {
             Format::Xt => Stage::XtHeader,
         };
         self.feed_from(&held, 0, effects);
-    }
-
-    fn no_meta(&mut self, effects: &mut Effects) {
-        let reason = "it holds no `.meta` member, so it is no BioLector XT experiment".to_owned();
-        self.refuse(
-            "not-an-experiment",
-            reason,
-            "give the export as the instrument made it, with all its members",
-            effects,
-        );
-    }
-
-    fn foreign(&mut self, foreign: Foreign, held: &[u8], effects: &mut Effects) {
-        let raw = "give the raw file that the instrument wrote";
-        let (code, reason, remedy) = match foreign {
-            Foreign::EditedExport => (
-                "edited-export",
-                "it was saved by the software BioLection (`=====parameters=====`) and is no raw file".to_owned(),
-                raw,
-            ),
-            Foreign::TransformExport => (
-                "transform-export",
-                "it is a TRANSFORM export of the BioLector I's software (`FILE NAME;`) and no raw file".to_owned(),
-                raw,
-            ),
-            Foreign::Zip => (
-                "not-a-biolector-file",
-                "it is a zip archive where a table was expected".to_owned(),
-                "give the archive itself, with a name that ends in `.zip`",
-            ),
-            Foreign::Binary => ("not-a-biolector-file", "its first bytes are no text".to_owned(), raw),
-            Foreign::OtherText if held.is_empty() => ("not-a-biolector-file", "it is empty".to_owned(), raw),
-            Foreign::OtherText => {
-                let line = held.split(|b| *b == b'\n').next().unwrap_or_default();
-                let line = table::clean(&line[..line.len().min(60)]);
-                ("not-a-biolector-file", format!("no BioLector writes a first line such as `{line}`"), raw)
-            }
-        };
-        self.refuse(code, reason, remedy, effects);
     }
 
     fn feed(&mut self, bytes: &[u8], effects: &mut Effects) {
@@ -589,20 +465,4 @@ fn family(format: Format) -> profile::Family {
         Format::Pro => profile::Family::BiolectorPro,
         Format::Xt => profile::Family::BiolectorXt,
     }
-}
-
-fn family_name(family: profile::Family) -> (&'static str, &'static str) {
-    match family {
-        profile::Family::BiolectorOne => ("BioLector I", "biolector-1"),
-        profile::Family::BiolectorPro => ("BioLector II or Pro", "biolector-pro"),
-        profile::Family::BiolectorXt => ("BioLector XT", "biolector-xt"),
-    }
-}
-
-fn digest(parts: &[&[u8]]) -> u64 {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part);
-    }
-    hash.finalize().iter().take(8).fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }
