@@ -20,6 +20,7 @@ mod comments;
 mod completion;
 mod cycle;
 mod defects;
+mod ending;
 mod facts;
 mod head;
 mod headers;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use instrument_proto::codec::biolector::columns::Layout;
 use instrument_proto::codec::biolector::detect::{Detection, Format, detect};
@@ -11,10 +10,11 @@ use instrument_proto::codec::biolector::row::{self, Kind, TableLine};
 use instrument_proto::codec::biolector::{one, pro, xt};
 use sha2::{Digest, Sha256};
 
+use super::ending::{end_by_facts, patience};
 use super::facts::{Facts, Family};
 use super::refusals::family_name;
 use super::run::{Moving, Past, Run, Volumes};
-use super::{Context, clock, rows_one, snapshot, table};
+use super::{Context, rows_one, snapshot, table};
 use crate::driver::{Effects, FileInput, Request, SourceKind, SourceName, Timer, TimerChange};
 use crate::event::cultivation::RunFlag;
 use crate::profile;
@@ -30,14 +30,14 @@ const CYCLE_TIMER: &str = "cycle";
 
 pub(super) struct Source {
     pub name: SourceName,
-    kind: SourceKind,
+    pub kind: SourceKind,
     pub context: Arc<Context>,
     pub stage: Stage,
-    lines: Lines,
+    pub lines: Lines,
     /// Bytes taken.
-    position: u64,
+    pub position: u64,
     /// Length of an unterminated last line that counted already.
-    taken: u64,
+    pub taken: u64,
     pub members: Members,
     tail_written: bool,
     marked: bool,
@@ -147,7 +147,7 @@ impl Source {
     }
 
     /// Timers, snapshot and summary after an input.
-    fn finish(&mut self, rows: bool, effects: &mut Effects) {
+    pub fn finish(&mut self, rows: bool, effects: &mut Effects) {
         let Stage::Running(run) = &mut self.stage else {
             let waits = matches!(self.stage, Stage::Fresh(_)) && self.position == 0;
             if !self.marked && !waits && !matches!(self.stage, Stage::Dormant) {
@@ -251,7 +251,7 @@ impl Source {
         self.lines = lines;
     }
 
-    fn line(&mut self, line: Line<'_>, at: u64, effects: &mut Effects) {
+    pub fn line(&mut self, line: Line<'_>, at: u64, effects: &mut Effects) {
         match &mut self.stage {
             Stage::Running(run) => running(run, line, at, effects),
             Stage::ProHeader(header) => {
@@ -320,7 +320,7 @@ impl Source {
     }
 
     /// Gives a bare table its identity and takes the rows that waited for it.
-    fn keyed(&mut self, effects: &mut Effects) {
+    pub fn keyed(&mut self, effects: &mut Effects) {
         let Stage::Keying { facts, held, start, .. } = std::mem::replace(&mut self.stage, Stage::Stale) else { return };
         let mut hash = Sha256::new();
         for line in std::iter::once(facts.header_line.as_bytes()).chain(held.iter().map(|(line, _)| line.as_slice())) {
@@ -347,80 +347,6 @@ impl Source {
         run.begin(effects);
         self.stage = Stage::Running(Box::new(run));
     }
-
-    fn ended(&mut self, effects: &mut Effects) {
-        if let Stage::Fresh(held) = &self.stage {
-            if self.kind == SourceKind::Export && self.members.meta.is_none() {
-                return self.no_meta(effects);
-            }
-            if self.kind == SourceKind::Export && held.is_empty() {
-                let reason = "it holds a `.meta` member but no table".to_owned();
-                return self.refuse("no-table", reason, "export the experiment from the instrument again", effects);
-            }
-            let detection = detect(held, true);
-            self.detected(detection, effects);
-        }
-        self.unterminated(false, effects);
-        if matches!(self.stage, Stage::Keying { .. }) {
-            self.keyed(effects);
-        }
-        match &mut self.stage {
-            Stage::Running(run) => {
-                run.flush_late(None, effects);
-                end_by_facts(run, effects);
-            }
-            Stage::ProHeader(_) | Stage::OneHeader(..) | Stage::XtHeader => {
-                let reason = "its header ends before the table begins".to_owned();
-                self.refuse("no-table", reason, "give the whole file", effects);
-            }
-            _ => {}
-        }
-        self.rest(effects);
-    }
-
-    fn settled(&mut self, effects: &mut Effects) {
-        self.unterminated(true, effects);
-        if let Stage::Running(run) = &mut self.stage
-            && run.facts.family != Family::One
-        {
-            end_by_facts(run, effects);
-        }
-        self.rest(effects);
-    }
-
-    /// Gives back the memory of a run that is over.
-    fn rest(&mut self, effects: &mut Effects) {
-        if matches!(&self.stage, Stage::Running(run) if run.state.closed) {
-            self.finish(false, effects);
-            self.stage = Stage::Dormant;
-        }
-    }
-
-    /// Takes the last line though it has no end; `only_whole` where more may come: then only if it is as long as a
-    /// measurement row is in this file, or tells the run's end.
-    fn unterminated(&mut self, only_whole: bool, effects: &mut Effects) {
-        let lines = std::mem::take(&mut self.lines);
-        if let Some(line) = lines.unterminated()
-            && line.bytes.len() as u64 != self.taken
-            && (!only_whole || self.is_whole(line.bytes))
-        {
-            self.line(line, self.position.saturating_sub(line.length), effects);
-            self.taken = line.bytes.len() as u64;
-        }
-        self.lines = lines;
-    }
-
-    fn is_whole(&self, line: &[u8]) -> bool {
-        let Stage::Running(run) = &self.stage else { return false };
-        let cells = line.split(|b| *b == b';').count();
-        match run.facts.family {
-            Family::One => cells == run.facts.width && line.starts_with(b"C"),
-            Family::Pro | Family::Xt => {
-                let ended = row::entry(line).is_some_and(|(key, value)| key == b"end_date_time" && value.len() >= 20);
-                ended || (line.starts_with(b"M;") && run.state.row_length == Some(cells))
-            }
-        }
-    }
 }
 
 fn running(run: &mut Run, line: Line<'_>, at: u64, effects: &mut Effects) {
@@ -433,30 +359,6 @@ fn running(run: &mut Run, line: Line<'_>, at: u64, effects: &mut Effects) {
         }
         None => rows_one::line(run, line, offset, effects),
     }
-}
-
-/// Ends the run where header, members or an end section say that it is over.
-fn end_by_facts(run: &mut Run, effects: &mut Effects) {
-    let zone = &run.context.time_zone;
-    match (run.facts.family, run.facts.end.clone()) {
-        (Family::One, Some(end)) => {
-            let at = clock::local(&end, zone).map(|moment| moment.at);
-            run.end(Some(end), at, effects);
-        }
-        (Family::Xt, Some(end)) => {
-            let at = clock::with_offset(&end, zone, run.context.profile.time_trust).map(|moment| moment.at);
-            run.end(Some(end), at, effects);
-        }
-        (Family::Pro, _) if run.state.end_section => run.end(None, None, effects),
-        _ => {}
-    }
-}
-
-/// How long a cycle may be silent.
-fn patience(run: &Run) -> Duration {
-    let profile = &run.context.profile;
-    let cycle = run.facts.cycle_time_s().unwrap_or(profile.default_cycle_time.as_secs_f64());
-    Duration::try_from_secs_f64(cycle * profile.cycle_timeout_factor).unwrap_or(profile.default_cycle_time)
 }
 
 fn family(format: Format) -> profile::Family {
