@@ -4,7 +4,7 @@
 //! bytes of the SHA-256 of its name, its inode and its size, ascending; all numbers little-endian. 24 bytes a source, so
 //! that a folder with a hundred thousand old runs costs 2.4 MB and no names are kept in memory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::disk::Stat;
 use super::position::Digest;
@@ -89,6 +89,7 @@ impl Baseline {
 
     /// As it is kept.
     pub fn to_bytes(&self, folder: &Path) -> Vec<u8> {
+        let folder = plain(folder);
         let folder = folder.as_os_str().as_encoded_bytes();
         let mut bytes = Vec::with_capacity(9 + folder.len() + self.entries.len() * 24);
         bytes.extend_from_slice(MAGIC);
@@ -109,7 +110,7 @@ impl Baseline {
         let (flags, rest) = rest.split_first()?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let (name, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        if name != folder.as_os_str().as_encoded_bytes() || !rest.len().is_multiple_of(24) {
+        if name != plain(folder).as_os_str().as_encoded_bytes() || !rest.len().is_multiple_of(24) {
             return None;
         }
         let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).unwrap_or_default();
@@ -119,6 +120,11 @@ impl Baseline {
             .collect();
         Some(Self { pending: flags & PENDING != 0, entries })
     }
+}
+
+/// A folder's path without what makes no other folder of it: a slash at the end, a dot.
+fn plain(folder: &Path) -> PathBuf {
+    folder.components().collect()
 }
 
 #[cfg(test)]
@@ -136,6 +142,7 @@ mod tests {
         let folder = Path::new("/srv/results");
         let back = Baseline::from_bytes(&baseline.to_bytes(folder), folder).expect("the same");
         assert_eq!(back, baseline);
+        assert!(Baseline::from_bytes(&baseline.to_bytes(folder), Path::new("/srv/./results/")).is_some());
         assert_eq!(back.size("run 17.csv"), Some(17));
         assert_eq!(back.size("run 1000.csv"), None);
         let stat = Stat { inode: 18, size: 17, ..Stat::default() };

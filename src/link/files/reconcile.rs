@@ -1,6 +1,7 @@
 //! Setting what is known of the sources right with what a scan found.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Instant;
 
 use super::LinkEvent;
@@ -26,8 +27,10 @@ impl Worker {
     /// Looks at everything and finds out what is new, gone, renamed or to be read.
     pub(super) fn scan(&mut self, folder: Stat) -> Result<(), Stopped> {
         let first = self.baseline.as_ref().is_none_or(|baseline| baseline.pending && self.was_unmounted());
+        let began = Instant::now();
         let mut before = Baseline::empty();
         let (mut found, mut renamed) = (Vec::new(), Vec::new());
+        let mut newest_untouched: Option<Found> = None;
         let mut seen = 0usize;
         let answer = {
             let (outlet, baseline, sources) = (&self.outlet, self.baseline.as_ref(), &self.sources);
@@ -49,15 +52,18 @@ impl Worker {
                     renamed.push(one);
                 } else if size != Some(one.stat.size) {
                     found.push(one);
+                } else if newest_untouched.as_ref().is_none_or(|newest| newest.stat.modified < one.stat.modified) {
+                    newest_untouched = Some(one);
                 }
             })
         };
+        self.walked = began.elapsed();
         let answer = match answer {
             Ok(answer) if answer.stopped => return Err(Stopped),
             Ok(answer) => answer,
             Err(error) => return self.disconnected(format!("the folder cannot be read: {error}"), remedy(&error)),
         };
-        if let Some((reason, remedy)) = self.suspicious(&answer, folder) {
+        if let Some((reason, remedy)) = self.suspicious(&answer, seen, folder) {
             return self.disconnected(reason, Some(remedy));
         }
         self.tell_connected()?;
@@ -68,12 +74,14 @@ impl Worker {
         } else {
             self.mend_baseline(&renamed)?;
         }
+        found.extend(newest_untouched.filter(|_| self.polling).and_then(really_touched));
         self.unreadable(&answer)?;
         if let Some((below, system)) = &answer.remote {
             self.must_poll(below, &system.name);
         }
         self.apply(found, &answer)?;
         self.scanned();
+        self.show();
         Ok(())
     }
 
@@ -98,15 +106,15 @@ impl Worker {
     }
 
     /// Whether an empty folder is one whose share is not mounted.
-    fn suspicious(&self, answer: &Walk, folder: Stat) -> Option<(String, String)> {
+    fn suspicious(&self, answer: &Walk, seen: usize, folder: Stat) -> Option<(String, String)> {
         let read: Vec<&Source> = self.sources.values().filter(|source| source.is_begun()).collect();
-        if !answer.empty || read.is_empty() {
+        if seen > 0 || read.is_empty() {
             return None;
         }
         let elsewhere = read.iter().all(|source| source.position.stat.device != folder.device);
-        (elsewhere || self.settings.require_mount).then(|| {
-            let reason = format!("the folder is empty, and {} sources were read from it before", read.len());
-            (reason, "mount the share; if all results were really removed, put a file there".to_owned())
+        (elsewhere || (answer.empty && self.settings.require_mount)).then(|| {
+            let reason = format!("there are no results in the folder, and {} were read from it before", read.len());
+            (reason, "mount the share; if all results were really removed, go on with a new one".to_owned())
         })
     }
 
@@ -223,7 +231,9 @@ impl Worker {
                 continue;
             }
             let since = *source.missing.get_or_insert(now);
-            if now.duration_since(since) >= self.pace.believe {
+            // Where another device is now than it was read from, something is not mounted.
+            let mounted = || !source.is_begun() || device_at(&path) == Some(source.position.stat.device);
+            if now.duration_since(since) >= self.pace.believe && mounted() {
                 gone.push(name.clone());
             }
         }
@@ -237,6 +247,24 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// A source that looks untouched in the listing, with what its file itself says, if it is not: on a share, a listing can show
+/// the old size of a file that the instrument holds open.
+fn really_touched(mut one: Found) -> Option<Found> {
+    let (Files::Table(path) | Files::Folder { table: path, .. }) = &one.files else { return None };
+    let (_, stat) = disk::open(path).ok()?;
+    let touched = stat.size != one.stat.size;
+    one.stat = stat;
+    touched.then_some(one)
+}
+
+/// The device of the nearest folder above `path` that is there.
+fn device_at(path: &Path) -> Option<u64> {
+    path.ancestors()
+        .skip(1)
+        .find_map(|folder| std::fs::metadata(folder).ok())
+        .map(|metadata| Stat::of(&metadata).device)
 }
 
 fn is_wanted(backfill: Option<Backfill>, stat: &Stat) -> bool {

@@ -24,7 +24,9 @@ fn export(table: &[u8], end: &str) -> Vec<u8> {
 fn a_growing_copy_is_read_when_it_is_whole() {
     both(|watch| {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut rig = Rig::connected(folder.path(), watch);
+        // The copy below pauses for less than this.
+        let mut rig = Rig::new(Start { settle: Duration::from_secs(1), ..start(folder.path(), watch) });
+        rig.until("the first look", |rig| rig.baseline.is_some());
         let (path, table) = (folder.path().join("7_x y.zip"), lines(0, 40_000));
         let bytes = export(&table, "");
         for chunk in bytes.chunks(bytes.len() / 20) {
@@ -100,7 +102,11 @@ fn what_unpacks_to_more_than_is_credible_is_refused() {
 fn an_unpacked_export_gives_its_members_first_and_again_when_they_change() {
     both(|watch| {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut rig = Rig::connected(folder.path(), watch);
+        let mut start = start(folder.path(), watch);
+        // Long enough for the unpacking below; what is unpacked more slowly is first read as a bare table.
+        start.settings.poll_interval = Duration::from_millis(500);
+        let mut rig = Rig::new(start);
+        rig.until("the first look", |rig| rig.baseline.is_some());
         let run = folder.path().join("122_2 24 81");
         std::fs::create_dir(&run).expect("a folder");
         let table = [b"Type;Cycle;Well;Filterset\n".to_vec(), lines(0, 30_000)].concat();

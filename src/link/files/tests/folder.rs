@@ -86,10 +86,33 @@ fn an_empty_folder_on_another_device_is_disconnected() {
         *position = text.replace("\"dev\":", "\"dev\":99999").into_bytes();
     }
     rig.restart();
-    rig.until_logged("disconnected: the folder is empty, and 1 sources were read from it before");
+    rig.until_logged("disconnected: there are no results in the folder, and 1 were read from it before");
+    append(&folder.path().join("NOT-MOUNTED"), b"");
     append(&folder.path().join("run.csv"), b"1\n2\n");
     rig.until("the rest", |rig| rig.live == 4);
     assert_eq!((rig.count("gone"), rig.count("gap"), rig.count("connected")), (0, 0, 2));
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told_and_is_not_gone() {
+    both(|watch| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut rig = Rig::connected(folder.path(), watch);
+        let path = folder.path().join("run.csv");
+        append(&path, b"1\n");
+        rig.until_content("run.csv", b"1\n");
+        std::fs::rename(&path, folder.path().join(".away")).expect("moved");
+        // A link that leads to itself: every look at it fails.
+        std::os::unix::fs::symlink(&path, &path).expect("a link");
+        rig.until("trouble", |rig| rig.count("trouble - cannot read") == 1);
+        append(&folder.path().join("other.csv"), b"1\n");
+        rig.until_logged("settled other.csv");
+        std::fs::rename(folder.path().join(".away"), &path).expect("moved back");
+        rig.until_logged("trouble over -");
+        append(&path, b"2\n");
+        rig.until_content("run.csv", b"1\n2\n");
+        assert_eq!((rig.count("gone"), rig.count("opened run.csv")), (0, 1));
+    });
 }
 
 #[test]

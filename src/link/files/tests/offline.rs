@@ -6,7 +6,10 @@ use super::*;
 use crate::driver::FileInput;
 use crate::link::files::{ReadError, read_once};
 
-fn read(path: &Path) -> Result<(Vec<String>, BTreeMap<String, Vec<u8>>), ReadError> {
+/// A line for each piece, and the tables by source.
+type Read = (Vec<String>, BTreeMap<String, Vec<u8>>);
+
+fn read(path: &Path) -> Result<Read, ReadError> {
     let (mut log, mut content) = (vec![], BTreeMap::<String, Vec<u8>>::new());
     let mut last = 0;
     read_once(path, &mut |event| {

@@ -58,6 +58,42 @@ fn the_header_is_rewritten_while_parts_come() {
 }
 
 #[test]
+fn a_real_run_comes_as_it_came_to_the_instrument() {
+    let (Some(run), Some(header)) = (
+        real_data("biolector-1/NT_1400rpm_30C_BS15_5min_20180503_132133.csv"),
+        real_data("biolector-1/header-while-running.csv"),
+    ) else {
+        return;
+    };
+    let whole = std::fs::read(run).expect("the run");
+    let running = std::fs::read(header).expect("its header while it ran");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut rig = Rig::connected(folder.path(), WatchMode::Notify);
+    append(&folder.path().join("header.csv"), &running);
+    let rows: Vec<&[u8]> = whole[running.len()..].split_inclusive(|byte| *byte == b'\n').collect();
+    let mut came = running.clone();
+    for (number, rows) in (1..).zip(rows.chunks(51)) {
+        for rows in rows.chunks(20) {
+            let rows = rows.concat();
+            part(folder.path(), number, &rows);
+            came.extend(rows);
+        }
+        if number % 200 == 0 {
+            rig.until_content("header.csv", &came);
+            rig.restart();
+        }
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).open(folder.path().join("header.csv")).expect("it");
+    file.write_all(&whole[..running.len()]).expect("written");
+    drop(file);
+    rig.until_logged("head header.csv");
+    rig.until_content("header.csv", &came);
+    assert!(came[running.len()..] == whole[running.len()..]);
+    assert!(whole.starts_with(&rig.heads[0]));
+    assert_eq!((rig.count("gap"), rig.live), (0, whole.len()));
+}
+
+#[test]
 fn a_part_that_grows_after_the_next_began_is_read_in_its_place() {
     both(|watch| {
         let folder = tempfile::tempdir().expect("a folder");
