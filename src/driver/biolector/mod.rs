@@ -17,11 +17,18 @@
 
 mod clock;
 mod comments;
+mod completion;
 mod cycle;
 mod defects;
+mod ending;
 mod facts;
 mod head;
+mod headers;
+mod members;
 mod reading;
+mod readings;
+mod refusals;
+mod remarks;
 mod rows_one;
 mod run;
 mod snapshot;

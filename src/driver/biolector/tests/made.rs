@@ -386,3 +386,37 @@ fn a_snapshot_of_another_version_is_not_used() {
     bench.restart();
     assert_eq!(bench.rereads, 1);
 }
+
+#[test]
+fn a_biolector_one_that_measures_one_well() {
+    let header = "FILENAME;x\nPROTOCOL;p\nDATE START;2018-05-03;13:49:00\nDATE END;2018-05-03;14:00:00;\nDEVICE;BL1\n\
+        MTP ROWS;6\nMTP COLUMNS;8\n 1;Biomass;620;620;48MTP;1;15;1.00;100.00;179.00;;;\n\n\
+        READING;WELLNUM;CONTENT;DESCRIPTION;FILTERSET;TIME [h];AMPLITUDE;PHASE;T;H;O;C;COMMENTS\n";
+    let mut out = header.to_owned();
+    for cycle in 1..=3 {
+        let _ = write!(out, "R;;;;1;0.{cycle}2;390.41;0.0;29.80;55.09;22.23;0.00;x\n");
+        let _ = write!(out, "C{cycle};D04;X1;;1;0.{cycle}3;24.43;0.0;30.30;55.09;22.26;0.00; \n");
+    }
+    let bench = decode(ONE, out.as_bytes());
+    let ends: Vec<_> = bench.completions().map(|c| (c.ended_by, c.complete, c.channels[0].expected_from)).collect();
+    let learned = |ended_by| (ended_by, true, "learned");
+    assert_eq!(ends, [learned("next-cycle"), learned("all-read"), learned("all-read")]);
+    assert_eq!(bench.count(EventType::CultivationCompleted), 1);
+}
+
+#[test]
+fn a_microfluidic_file_with_valve_rows_and_short_columns() {
+    let short: Vec<&str> = Table::Pro.header().split(';').take(24).collect();
+    let header = pro_header().replace(Table::Pro.header(), &short.join(";"));
+    let mut out = header;
+    for (at, well) in ["001", "002", "003", "004"].iter().enumerate() {
+        let cells =
+            format!("{at}7.00;0.00;0.00;0.00;42.68;94.73;29.60;29.80;25.40;21.00;-9999.00;71.44;1399;;;;;;44.70;;");
+        let _ = write!(out, "M;0001;{well};01;{};{cells}\n", 600 + at);
+        let _ = write!(out, "N;0001;Valve 1;Well 3;Sollvolumen (Acid) 0.30;Module 1 (BASE);\n");
+    }
+    let bench = decode(PRO, out.as_bytes());
+    assert_eq!(bench.count(EventType::Measured), 4);
+    assert_eq!((bench.defect("valve-rows"), bench.defect("torn-line")), (4, 0), "{:?}", bench.defects);
+    assert!(bench.measured().all(|m| m.temperature_c == Some(29.6) && m.quality == Quality::Ok));
+}
