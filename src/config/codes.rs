@@ -60,10 +60,12 @@ codes! {
     DuplicateKey = "duplicate-key", Error;
     /// A value has the wrong type: a number for a text, a text for a table.
     WrongType = "wrong-type", Error;
-    /// A key is unknown and nearly spelt like a known one, or stands where it could change what is recorded, kept or delivered.
+    /// A key or table is unknown: anywhere but in `[log]` where it is nearly a known one, and in every table but `[log]` and the topmost level otherwise.
     UnknownKey = "unknown-key", Error;
-    /// A table or key is unknown, like no known one, and stands where nothing that is recorded can depend on it.
+    /// A key or table is unknown: in `[log]`, or at the topmost level where it is like no known one.
     IgnoredKey = "ignored-key", Warning;
+    /// The value of `location`, `log` or `filter` cannot be used; it is left out, since nothing that is recorded depends on it.
+    IgnoredValue = "ignored-value", Warning;
     /// A key that has no default is not given.
     MissingKey = "missing-key", Error;
     /// A text is empty, too long, or holds characters that are not allowed there.
@@ -90,14 +92,16 @@ codes! {
     BadPath = "bad-path", Error;
     /// A broker's host is written as a URL or with its port.
     BadHost = "bad-host", Error;
-    /// A topic root or response prefix is not one: a wildcard, a `$`, an empty level, a slash at its start or end.
+    /// A topic root or response prefix is not one: a wildcard, a `$` or slash at its start, an empty level.
     BadTopic = "bad-topic", Error;
     /// A plate's wells are no wells, or lie outside its rows and columns.
     BadPlate = "bad-plate", Error;
     /// A password stands in the file itself.
     PasswordInClear = "password-in-clear", Error;
-    /// A user without a password file, or a password file without a user.
+    /// A password file without a user.
     IncompleteLogin = "incomplete-login", Error;
+    /// A user without a password file: the broker gets an empty password.
+    NoPassword = "no-password", Warning;
     /// A client certificate without its key, or a key without its certificate.
     IncompleteTls = "incomplete-tls", Error;
     /// A broker on another machine is reached without TLS, and nobody said that this is meant.
@@ -112,7 +116,7 @@ codes! {
     NoDevices = "no-devices", Error;
     /// The journal knows a device that the configuration does not have: renamed by mistake, or to be retired.
     DeviceMissing = "device-missing", Error;
-    /// The journal cannot be opened or made where the configuration says.
+    /// The journal cannot be opened or made where the configuration says, by the user who asks.
     JournalUnusable = "journal-unusable", Error;
     /// There is no broker: events are recorded and published nowhere.
     NoBrokers = "no-brokers", Warning;
@@ -122,8 +126,6 @@ codes! {
     OddPort = "odd-port", Warning;
     /// Backfill begins in the future: nothing that is there now will be published.
     FutureBackfill = "future-backfill", Warning;
-    /// The journal's folder is not there; systemd makes it for the service, `run` by hand does.
-    JournalFolderAbsent = "journal-folder-absent", Warning;
     /// The journal lies on a network file system, where locks and power failures are not what SQLite needs.
     JournalOnNetwork = "journal-on-network", Warning;
     /// A watched folder is not there; the device stays `disconnected` until it is.
@@ -136,6 +138,8 @@ codes! {
     FolderNotMounted = "folder-not-mounted", Warning;
     /// A watched folder lies on a network mount and `require_mount` is off: without the mount it would look empty.
     MountNotRequired = "mount-not-required", Warning;
+    /// A watched folder lies on a network mount and `watch` is `notify`: what other machines write is not noticed.
+    NotifyOnNetwork = "notify-on-network", Warning;
     /// A password, certificate or key file is not there, cannot be read by this user, or holds nothing usable.
     FileUnusable = "file-unusable", Warning;
     /// A password or key file can be read by every user of this machine.

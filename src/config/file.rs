@@ -2,8 +2,9 @@
 
 use super::network::{Host, ResponsePrefix, TopicRoot};
 use super::quantities::{Lasting, Size};
-use super::reader::{Named, tables};
+use super::reader::Named;
 use super::settings::{WatchMode, WhenFull};
+use super::tables::tables;
 use super::values::{BackfillText, FilePath, Name, OneOf, Text, Whole};
 use super::zone::Zone;
 use crate::profile::file::OverridesTable;
@@ -16,7 +17,7 @@ const DAY: u64 = 24 * HOUR;
 
 tables! {
     /// The configuration of instrumentd.
-    pub struct ConfigTable, unknown keys Ignored {
+    pub struct ConfigTable, unknown keys RefusedIfNear {
         /// The site and this daemon.
         must site: SiteTable;
         /// The journal, in which every event is kept before it is published.
@@ -28,14 +29,14 @@ tables! {
         /// `instrumentd device rename` only.
         may devices: Named<DeviceTable>;
         /// How the daemon logs.
-        may log: LogTable;
+        cosmetic log: LogTable;
         /// A folder of profiles (`NAME.toml`) of your own; one with a shipped profile's name takes its place.
         may profiles: FilePath;
     }
 
     /// The site and this daemon.
     pub struct SiteTable, unknown keys Refused {
-        /// The laboratory: part of every topic and of every event's id. Do not change it once in use.
+        /// The laboratory, `id = "foundry"` for instance: part of every topic and of every event's id. Do not change it once in use.
         must id: Name;
         /// This daemon's name at the site; no two daemons of a site may share it. By default the host's name, made
         /// valid.
@@ -57,13 +58,13 @@ tables! {
 
     /// One MQTT 5 broker.
     pub struct BrokerTable, unknown keys Refused {
-        /// Its host name or address, without scheme and port.
+        /// Its host name or address, `host = "localhost"` for instance, without scheme and port.
         must host: Host;
         /// Its TCP port; by default 8883 with `tls`, else 1883.
         may port: Whole<1, 65_535>;
         /// The MQTT client id, unique at the broker. By default `instrumentd-<site>-<node>`.
         may client_id: Text<128>;
-        /// The user's name; needs `password_file`.
+        /// The user's name; its password is in `password_file`.
         may user: Text<256>;
         /// The file that holds the password alone; read at each connect, never logged.
         may password_file: FilePath;
@@ -91,7 +92,7 @@ tables! {
 
     /// TLS to a broker.
     pub struct TlsTable, unknown keys Refused {
-        /// The certificate of the authority that signed the broker's, PEM.
+        /// The certificate of the authority that signed the broker's, a PEM file.
         must ca_file: FilePath;
         /// The client's certificate chain, PEM; needs `key_file`.
         may cert_file: FilePath;
@@ -101,15 +102,16 @@ tables! {
 
     /// One instrument.
     pub struct DeviceTable, unknown keys Refused {
-        /// What is true of its model: the name of a profile, shipped or of your own.
+        /// What is true of its model: the name of a profile, shipped (`biolector-1`, `biolector-pro`, `biolector-xt`) or
+        /// of your own.
         must profile: Text<64>;
-        /// The IANA time zone of the clock of the instrument's computer.
+        /// The IANA time zone of the clock of the instrument's computer, `time_zone = "Europe/Berlin"` for instance.
         must time_zone: Zone;
         /// Whether the device is watched. A device that is out of use for a while stays here, with `false`.
         may enabled: bool = true;
         /// Where it stands, in words; shown in its `info`.
-        may location: Text<200>;
-        /// The folder into which the instrument writes its results.
+        cosmetic location: Text<200>;
+        /// The folder into which the instrument writes its results, `files = { folder = "/srv/results" }` for instance.
         must files: FilesTable;
         /// Values of the profile that are different for this device.
         may overrides: OverridesTable;
@@ -133,6 +135,6 @@ tables! {
     /// How the daemon logs.
     pub struct LogTable, unknown keys Ignored {
         /// How much: `error`, `warn`, `info`, `debug`, `trace`, also for single parts (`info,instrumentd::publish=debug`).
-        may filter: Text<500> = "info";
+        cosmetic filter: Text<500> = "info";
     }
 }

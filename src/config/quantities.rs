@@ -85,7 +85,8 @@ impl<const MIN_MS: u64, const MAX_MS: u64> Read for Lasting<MIN_MS, MAX_MS> {
 
 /// `90d`, `15m`, `500ms`: the largest unit that leaves no rest.
 pub fn duration_text(milliseconds: u64) -> String {
-    let unit = DURATION_UNITS.iter().rev().find(|(_, factor)| milliseconds >= *factor && milliseconds % factor == 0);
+    let unit =
+        DURATION_UNITS.iter().rev().find(|(_, factor)| milliseconds >= *factor && milliseconds.is_multiple_of(*factor));
     match unit {
         Some((names, factor)) => format!("{}{}", milliseconds / factor, names[0]),
         None => format!("{milliseconds}ms"),
@@ -136,7 +137,8 @@ impl<const MIN: u64> Read for Size<MIN> {
 
 /// `64 MB`, `20 GiB`: the largest unit that leaves no rest.
 pub fn size_text(bytes: u64) -> String {
-    let unit = SIZE_UNITS.iter().filter(|(_, factor)| bytes >= *factor && bytes % factor == 0).max_by_key(|u| u.1);
+    let unit =
+        SIZE_UNITS.iter().filter(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor)).max_by_key(|u| u.1);
     match unit {
         Some((name, factor)) => format!("{} {name}", bytes / factor),
         None => format!("{bytes} bytes"),

@@ -1,7 +1,7 @@
 //! Reads a TOML document into typed tables, going on after each mistake so that all are reported at once.
 //!
 //! serde stops at its first error and loses places behind `kind = …` and flattened tables; this reader keeps the place
-//! of each key and value. The tables that it reads are declared once, with [`tables!`], from which come the reading,
+//! of each key and value. The tables that it reads are declared once, with `tables!`, from which come the reading,
 //! the known keys and the JSON Schema.
 
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub enum Unknown {
     /// Errors: what is recorded, kept or delivered may depend on them.
     Refused,
     /// Errors only where they are nearly a known key, else warnings.
+    RefusedIfNear,
+    /// Warnings: nothing that is recorded, kept or delivered depends on the table.
     Ignored,
 }
 
@@ -43,17 +45,30 @@ pub trait Read: Sized {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self>;
 }
 
+/// Whether a key must be there, may be, or is there only for people to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It has no default.
+    Must,
+    /// It has one.
+    May,
+    /// Nothing that is recorded, kept or delivered depends on it: a mistake in it is a warning.
+    Cosmetic,
+}
+
 /// Collects what is wrong with one document.
 #[derive(Debug)]
 pub struct Reader {
     source: Arc<Source>,
     problems: Vec<Problem>,
+    /// Keys that were given with a wrong value, or misspelt, by where their table stands: they are not missing too.
+    tried: Vec<(Range<usize>, &'static str)>,
 }
 
 impl Reader {
     /// A reader of the file `name`.
     pub fn new(name: &str, text: &str) -> Self {
-        Self { source: Arc::new(Source::new(name, text)), problems: Vec::new() }
+        Self { source: Arc::new(Source::new(name, text)), problems: Vec::new(), tried: Vec::new() }
     }
 
     /// Reads the whole document, which must be `text` as given to `new`.
@@ -95,6 +110,8 @@ impl Reader {
     /// Reports a problem at `span`.
     pub fn report(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) -> &mut Problem {
         let at = self.problems.len();
+        // TOML can spell any character; none of them may reach a terminal.
+        let message: String = message.into().chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
         self.problems.push(Problem::at(code, &self.source, span, message));
         &mut self.problems[at]
     }
@@ -122,6 +139,11 @@ impl Reader {
         text
     }
 
+    /// Whether `key` was given in the table at `table`, though in a way that could not be read.
+    pub fn was_tried(&self, table: &Range<usize>, key: &str) -> bool {
+        self.tried.iter().any(|(span, tried)| span == table && *tried == key)
+    }
+
     /// Whether anything so far stops the daemon.
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|p| p.severity() == Severity::Error)
@@ -141,7 +163,7 @@ impl Reader {
     pub(crate) fn table<'v, 'i>(
         &mut self,
         value: &'v Value<'i>,
-        known: &[&str],
+        known: &[&'static str],
         unknown: Unknown,
     ) -> Option<&'v DeTable<'i>> {
         let Some(table) = value.get_ref().as_table() else {
@@ -150,46 +172,70 @@ impl Reader {
         };
         for key in table.keys() {
             if !known.contains(&&**key.get_ref()) {
-                self.unknown_key(key.get_ref(), key.span(), known, unknown);
+                let meant = self.unknown_key(key.get_ref(), key.span(), known, unknown);
+                self.tried.extend(meant.map(|name| (value.span(), name)));
             }
         }
         Some(table)
     }
 
-    fn unknown_key(&mut self, key: &str, span: Range<usize>, known: &[&str], unknown: Unknown) {
+    /// Reports an unknown key and says which one was probably meant.
+    fn unknown_key(
+        &mut self,
+        key: &str,
+        span: Range<usize>,
+        known: &[&'static str],
+        unknown: Unknown,
+    ) -> Option<&'static str> {
         if SECRET_KEYS.iter().any(|secret| key.eq_ignore_ascii_case(secret)) {
             self.report(Code::PasswordInClear, span, format!("`{key}` would put a secret into this file"))
                 .help("write the password alone into a file that only the daemon can read (mode 0600)")
                 .help("name that file: `password_file = \"/etc/instrumentd/mqtt-password\"`");
-            return;
+            return known.iter().copied().find(|name| *name == "password_file");
         }
         let meant = nearest(key, known.iter().copied());
         let (code, message) = match (meant, unknown) {
-            (None, Unknown::Ignored) => (Code::IgnoredKey, format!("`{key}` is unknown and ignored")),
+            (_, Unknown::Ignored) | (None, Unknown::RefusedIfNear) => {
+                (Code::IgnoredKey, format!("`{key}` is unknown and ignored"))
+            }
             _ => (Code::UnknownKey, format!("`{key}` is unknown")),
         };
         self.report(code, span, message).meant(meant).help(format!("known here: {}", list(known)));
+        meant
     }
 
-    /// Reads the entry `key` of a table; what must be there and is not is reported at the table.
+    /// Reads the entry `key` of a table; what must be there and is not is reported at the table. What is wrong with a
+    /// cosmetic one is no more than said.
     pub(crate) fn entry<T: Read>(
         &mut self,
         table: &DeTable<'_>,
-        key: &str,
-        must: bool,
+        key: &'static str,
+        presence: Presence,
         table_span: &Range<usize>,
         about: &str,
     ) -> Option<At<T>> {
-        match table.get(key) {
-            Some(value) => T::read(value, self).map(|read| At { value: read, span: value.span() }),
+        let Some(value) = table.get(key) else {
+            if presence == Presence::Must && !self.was_tried(table_span, key) {
+                self.report(Code::MissingKey, table_span.clone(), format!("`{key}` is missing"))
+                    .help(format!("`{key}`: {about}"));
+            }
+            return None;
+        };
+        let before = self.problems.len();
+        let read = match T::read(value, self) {
+            Some(read) => Some(At { value: read, span: value.span() }),
             None => {
-                if must {
-                    self.report(Code::MissingKey, table_span.clone(), format!("`{key}` is missing"))
-                        .help(format!("`{key}`: {about}"));
-                }
+                self.tried.push((table_span.clone(), key));
                 None
             }
+        };
+        if presence == Presence::Cosmetic {
+            for problem in self.problems.iter_mut().skip(before).filter(|p| p.severity() == Severity::Error) {
+                problem.code = Code::IgnoredValue;
+                problem.help("it is left out: nothing that is recorded depends on it");
+            }
         }
+        read
     }
 }
 
@@ -200,12 +246,19 @@ pub fn list(names: &[&str]) -> String {
 
 /// Entries by a name that the user chooses, each with the place of the name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Named<T>(pub BTreeMap<String, (Range<usize>, At<T>)>);
+pub struct Named<T> {
+    /// Those that could be read.
+    pub entries: BTreeMap<String, (Range<usize>, At<T>)>,
+    /// How many there are, with those that could not be read.
+    pub written: usize,
+}
 
 impl<T: Read> Read for Named<T> {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let Some(table) = value.get_ref().as_table() else {
-            reader.wrong_type(value, "one table for each name");
+            reader
+                .wrong_type(value, "a table for each name")
+                .help("each has its name in its heading: `[devices.biolector-1]`, `[brokers.main]`");
             return None;
         };
         let mut named = BTreeMap::new();
@@ -214,7 +267,7 @@ impl<T: Read> Read for Named<T> {
                 named.insert(key.get_ref().to_string(), (key.span(), At { value: read, span: value.span() }));
             }
         }
-        Some(Self(named))
+        Some(Self { entries: named, written: table.len() })
     }
 }
 
@@ -259,102 +312,4 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for At<T> {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         T::json_schema(generator)
     }
-}
-
-/// Declares tables of a TOML file: their struct, how they are read, their known keys and their JSON Schema.
-///
-/// ```text
-/// tables! {
-///     /// What the table is for.
-///     pub struct SiteTable, unknown keys Refused {
-///         /// What the key says; must be there.
-///         must id: Name;
-///         /// May be left out; what then holds is for the reader of the schema.
-///         may node: Name = "the host's name";
-///     }
-/// }
-/// ```
-macro_rules! tables {
-    ($(
-        $(#[doc = $about:literal])+
-        pub struct $table:ident, unknown keys $unknown:ident {
-            $($(#[doc = $doc:literal])+ $presence:ident $key:ident: $type:ty $(= $default:literal)?;)*
-        }
-    )*) => {$(
-        $(#[doc = $about])+
-        #[derive(Debug, Clone, PartialEq)]
-        pub struct $table {
-            /// Where the table is declared.
-            pub span: std::ops::Range<usize>,
-            $($(#[doc = $doc])+ pub $key: Option<$crate::config::reader::At<$type>>,)*
-        }
-
-        impl $table {
-            /// The known keys.
-            pub const KEYS: &[&str] = &[$($crate::config::reader::key_name(stringify!($key)),)*];
-        }
-
-        impl $crate::config::reader::Read for $table {
-            fn read(
-                value: &$crate::config::reader::Value<'_>,
-                reader: &mut $crate::config::reader::Reader,
-            ) -> Option<Self> {
-                let unknown = $crate::config::reader::Unknown::$unknown;
-                let table = reader.table(value, Self::KEYS, unknown)?;
-                let span = value.span();
-                $(
-                    let must = $crate::config::reader::is_must(stringify!($presence));
-                    let about = concat!($($doc),+).trim_ascii();
-                    let $key = reader.entry(table, $crate::config::reader::key_name(stringify!($key)), must, &span, about);
-                )*
-                Some(Self { span, $($key,)* })
-            }
-        }
-
-        impl schemars::JsonSchema for $table {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($table).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                let mut properties = serde_json::Map::new();
-                let mut required: Vec<&str> = Vec::new();
-                $(
-                    let mut schema = <$type as schemars::JsonSchema>::json_schema(generator);
-                    schema.insert("description".into(), concat!($($doc),+).trim_ascii().into());
-                    $(schema.insert("default".into(), $default.into());)?
-                    properties.insert($crate::config::reader::key_name(stringify!($key)).into(), schema.to_value());
-                    if $crate::config::reader::is_must(stringify!($presence)) {
-                        required.push($crate::config::reader::key_name(stringify!($key)));
-                    }
-                )*
-                schemars::json_schema!({
-                    "type": "object",
-                    "description": concat!($($about),+).trim_ascii(),
-                    "properties": properties,
-                    "required": required,
-                    "additionalProperties": $crate::config::reader::Unknown::$unknown
-                        == $crate::config::reader::Unknown::Ignored,
-                })
-            }
-        }
-    )*};
-}
-pub(crate) use tables;
-
-/// A field's name as a key: Rust's own words are fields with `r#` before them.
-pub(crate) const fn key_name(field: &'static str) -> &'static str {
-    match field.as_bytes() {
-        [b'r', b'#', ..] => field.split_at(2).1,
-        _ => field,
-    }
-}
-
-/// Whether a declared key must be there.
-pub(crate) fn is_must(presence: &str) -> bool {
-    presence == "must"
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::RESERVED_ID;
 use super::codes::Code;
 use super::file::{BrokerTable, ConfigTable, DeviceTable, FilesTable, JournalTable, TlsTable};
 use super::nearest::nearest;
@@ -23,30 +24,53 @@ const STATE_DIRECTORY: &str = "/var/lib/instrumentd";
 /// The root of every topic.
 const TOPIC_ROOT: &str = "instrumentd/v1";
 
-/// The id of the daemon's own device, under which it publishes lineage.
-const RESERVED: &str = "lineage";
+/// What could be made of the tables.
+pub(super) struct Resolved {
+    /// Everything; `None` where something without a default is missing or wrong, which then has been reported.
+    pub settings: Option<Settings>,
+    /// The journal.
+    pub journal: JournalSettings,
+    /// The brokers, as far as they are complete.
+    pub brokers: Vec<BrokerSettings>,
+    /// The devices, as far as they are complete.
+    pub devices: Vec<DeviceSettings>,
+}
 
-/// Everything the daemon needs; `None` where something without a default is missing or wrong, which then has been
-/// reported.
-pub(super) fn settings(
-    table: &ConfigTable,
-    profiles: &Profiles,
-    folder: &Path,
-    reader: &mut Reader,
-) -> Option<Settings> {
-    // Everything is looked at before anything is given up, so that all is reported.
+/// Fills in defaults, paths and profiles. Everything is looked at before anything is given up, so that all is reported.
+pub(super) fn resolve(table: &ConfigTable, profiles: &Profiles, folder: &Path, reader: &mut Reader) -> Resolved {
     let devices = devices(table, profiles, folder, reader);
+    broker_names(table, reader);
     let site_table = table.site.as_ref().map(|at| &at.value);
     let node = node(site_table.and_then(|site| site.node.as_ref().map(|at| at.value.0.as_str())));
-    broker_names(table, reader);
-    let log = table.log.as_ref().and_then(|at| at.value.filter.as_ref());
-    let log = LogSettings { filter: log.map_or("info", |at| &at.value.0).to_owned() };
+    let site = site_table.and_then(|site| site.id.as_ref()?.value.0.parse::<SiteId>().ok());
+    let broker_tables = || table.brokers.iter().flat_map(|named| &named.value.entries);
+    let brokers: Vec<BrokerSettings> = match site.as_ref().zip(node.as_ref()) {
+        Some((site, node)) => {
+            broker_tables().filter_map(|(name, (_, at))| broker(name, &at.value, site, node, folder)).collect()
+        }
+        None => Vec::new(),
+    };
     let journal = journal(table.journal.as_ref().map(|at| &at.value), folder);
-    let node = node?;
-    let site: SiteId = site_table?.id.as_ref()?.value.0.parse().ok()?;
-    let brokers = table.brokers.iter().flat_map(|named| &named.value.0);
-    let brokers = brokers.map(|(name, (_, at))| broker(name, &at.value, &site, &node, folder));
-    Some(Settings { brokers: brokers.collect::<Option<_>>()?, devices: devices?, site, node, journal, log })
+    let log = table.log.as_ref().and_then(|at| at.value.filter.as_ref());
+    // A filter that cannot be understood is said, and `info` used.
+    let log = log.map(|at| at.value.0.as_str()).filter(|filter| log_filter(filter).is_ok());
+    let log = LogSettings { filter: log.unwrap_or("info").to_owned() };
+    let is_complete = brokers.len() == broker_tables().count()
+        && devices.len() == table.devices.iter().flat_map(|n| &n.value.entries).count();
+    let settings = site.zip(node).filter(|_| is_complete).map(|(site, node)| Settings {
+        site,
+        node,
+        journal: journal.clone(),
+        brokers: brokers.clone(),
+        devices: devices.clone(),
+        log,
+    });
+    Resolved { settings, journal, brokers, devices }
+}
+
+/// Whether a log filter can be understood, and if not, why.
+pub(super) fn log_filter(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    tracing_subscriber::EnvFilter::builder().parse(filter).map(drop)
 }
 
 /// The value of an entry.
@@ -60,10 +84,20 @@ fn path(entry: &Option<At<FilePath>>, folder: &Path) -> Option<PathBuf> {
 
 /// The node as given, else the host's name made valid.
 fn node(given: Option<&str>) -> Option<NodeId> {
-    let host = || made_valid(&rustix::system::uname().nodename().to_string_lossy());
+    let host = || made_valid(&host_name());
     let name = given.map(str::to_owned).or_else(host);
     // A host without any letter or digit in its name has to be called something.
     name.and_then(|name| name.parse().ok()).or_else(|| "node".parse().ok())
+}
+
+#[cfg(unix)]
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
 }
 
 fn journal(table: Option<&JournalTable>, folder: &Path) -> JournalSettings {
@@ -81,7 +115,7 @@ fn journal(table: Option<&JournalTable>, folder: &Path) -> JournalSettings {
 }
 
 fn broker_names(table: &ConfigTable, reader: &mut Reader) {
-    for (name, (span, _)) in table.brokers.iter().flat_map(|named| &named.value.0) {
+    for (name, (span, _)) in table.brokers.iter().flat_map(|named| &named.value.entries) {
         if !is_valid_name(name) {
             reader
                 .report(Code::BadName, span.clone(), format!("`{name}` is not a valid name of a broker"))
@@ -123,26 +157,19 @@ fn tls(table: &TlsTable, folder: &Path) -> Option<TlsSettings> {
     Some(TlsSettings { ca_file: path(&table.ca_file, folder)?, client })
 }
 
-fn devices(
-    table: &ConfigTable,
-    profiles: &Profiles,
-    folder: &Path,
-    reader: &mut Reader,
-) -> Option<Vec<DeviceSettings>> {
-    let mut complete = true;
+fn devices(table: &ConfigTable, profiles: &Profiles, folder: &Path, reader: &mut Reader) -> Vec<DeviceSettings> {
     let mut devices = Vec::new();
-    for (id, (span, at)) in table.devices.iter().flat_map(|named| &named.value.0) {
+    for (id, (span, at)) in table.devices.iter().flat_map(|named| &named.value.entries) {
         let id = device_id(id, span, reader);
-        match device(&at.value, profiles, folder, reader).zip(id) {
-            Some((device, id)) => devices.push(device(id)),
-            None => complete = false,
+        if let Some((device, id)) = device(&at.value, profiles, folder, reader).zip(id) {
+            devices.push(device(id));
         }
     }
-    complete.then_some(devices)
+    devices
 }
 
 fn device_id(id: &str, span: &std::ops::Range<usize>, reader: &mut Reader) -> Option<DeviceId> {
-    if id == RESERVED {
+    if id == RESERVED_ID {
         reader
             .report(Code::ReservedName, span.clone(), format!("`{id}` is the daemon's own device"))
             .help("give the instrument another id; the daemon publishes how things belong together under this one");

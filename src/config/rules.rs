@@ -1,35 +1,60 @@
 //! What must hold between settings: logins, TLS, client ids, folders.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use super::codes::Code;
 use super::file::{BrokerTable, ConfigTable};
+use super::nearest::nearest;
+use super::problem::Problem;
 use super::reader::{At, Reader};
+use super::resolve::{Resolved, log_filter as parse_log_filter};
 use super::settings::{Backfill, BrokerSettings, Settings};
+use crate::event::DeviceId;
 
-/// Checks everything that more than one value has to do with. `settings` is what could be made of the tables, if all
-/// of it could.
-pub(super) fn check(table: &ConfigTable, settings: Option<&Settings>, reader: &mut Reader) {
+/// Checks everything that more than one value has to do with. `folder` is that of the configuration file.
+pub(super) fn check(table: &ConfigTable, resolved: &Resolved, folder: &Path, reader: &mut Reader) {
     presence(table, reader);
-    for (_, at) in table.brokers.iter().flat_map(|named| named.value.0.values()) {
+    for (_, at) in table.brokers.iter().flat_map(|named| named.value.entries.values()) {
         broker(&at.value, reader);
     }
     log_filter(table, reader);
-    if let Some(settings) = settings {
-        client_ids(table, settings, reader);
-        folders(table, settings, reader);
-        backfills(table, settings, reader);
-    }
+    client_ids(table, resolved, reader);
+    folders(table, &resolved.journal.path, folder, reader);
+    backfills(table, resolved, reader);
+}
+
+/// The devices that a journal knows and the configuration does not have. A typo in an id, or a device that was taken
+/// out, must not become a new identity or a silent end: `run` and a reload refuse it as `check` does.
+pub fn missing_devices(settings: &Settings, file: &str, known: &[DeviceId]) -> Vec<Problem> {
+    let ids: Vec<&str> = settings.devices.iter().map(|device| device.id.as_str()).collect();
+    let fresh: Vec<&str> = ids.iter().copied().filter(|id| !known.iter().any(|known| known.as_str() == *id)).collect();
+    let missing = known.iter().filter(|known| !ids.contains(&known.as_str()) && known.as_str() != super::RESERVED_ID);
+    let problem = |id: &DeviceId| {
+        let message = format!("the journal knows the device `{id}`, the configuration does not have it");
+        let mut problem = Problem::of_file(Code::DeviceMissing, file, message);
+        if let Some(new) = nearest(id.as_str(), fresh.iter().copied()) {
+            problem.help(format!("is `{new}` a new name for it? then `instrumentd device rename {id} {new}`"));
+        }
+        problem.help(format!(
+            "to keep it unwatched: leave it in with `enabled = false`; to end it: `instrumentd device retire {id}`"
+        ));
+        problem
+    };
+    missing.map(problem).collect()
 }
 
 fn presence(table: &ConfigTable, reader: &mut Reader) {
     let end = reader.source().text().trim_end().len();
-    if table.devices.as_ref().is_none_or(|named| named.value.0.is_empty()) {
+    let is_empty =
+        |written: Option<usize>, key| written.unwrap_or_default() == 0 && !reader.was_tried(&table.span, key);
+    let no_devices = is_empty(table.devices.as_ref().map(|named| named.value.written), "devices");
+    let no_brokers = is_empty(table.brokers.as_ref().map(|named| named.value.written), "brokers");
+    if no_devices {
         reader
             .report(Code::NoDevices, end..end, "there is no device: nothing would be recorded")
             .help("add one: `[devices.biolector-1]` with `profile`, `time_zone` and `files`");
     }
-    if table.brokers.as_ref().is_none_or(|named| named.value.0.is_empty()) {
+    if no_brokers {
         reader
             .report(Code::NoBrokers, end..end, "there is no broker: events are recorded and published nowhere")
             .help("add one: `[brokers.main]` with `host`");
@@ -41,21 +66,27 @@ fn span<T>(entry: &Option<At<T>>) -> Option<std::ops::Range<usize>> {
 }
 
 fn broker(table: &BrokerTable, reader: &mut Reader) {
+    // What was given in a way that could not be read is not missing.
+    let tried = |reader: &Reader, key: &str| reader.was_tried(&table.span, key);
     match (span(&table.user), span(&table.password_file)) {
-        (Some(user), None) => {
+        (Some(user), None) if !tried(reader, "password_file") => {
             reader
-                .report(Code::IncompleteLogin, user, "a user without a password")
+                .report(Code::NoPassword, user, "a user without a password: the broker gets an empty one")
                 .help("add `password_file`, the file that holds the password alone");
         }
-        (None, Some(file)) => {
+        (None, Some(file)) if !tried(reader, "user") => {
             reader.report(Code::IncompleteLogin, file, "a password without a user").help("add `user`");
         }
         _ => {}
     }
     if let Some(tls) = &table.tls {
         let half = match (span(&tls.value.cert_file), span(&tls.value.key_file)) {
-            (Some(cert), None) => Some((cert, "a client certificate without its key", "key_file")),
-            (None, Some(key)) => Some((key, "a client key without its certificate", "cert_file")),
+            (Some(cert), None) if !reader.was_tried(&tls.value.span, "key_file") => {
+                Some((cert, "a client certificate without its key", "key_file"))
+            }
+            (None, Some(key)) if !reader.was_tried(&tls.value.span, "cert_file") => {
+                Some((key, "a client key without its certificate", "cert_file"))
+            }
             _ => None,
         };
         if let Some((span, message, missing)) = half {
@@ -66,8 +97,8 @@ fn broker(table: &BrokerTable, reader: &mut Reader) {
     }
     let is_allowed = table.allow_plaintext.as_ref().is_some_and(|at| at.value);
     if let Some(host) = table.host.as_ref().filter(|host| !host.value.is_loopback())
-        && table.tls.is_none()
-        && !is_allowed
+        && !(table.tls.is_some() || tried(reader, "tls"))
+        && !(is_allowed || tried(reader, "allow_plaintext"))
     {
         reader
             .report(Code::Plaintext, host.span.clone(), "this broker is on another machine and reached without TLS")
@@ -86,7 +117,7 @@ fn broker(table: &BrokerTable, reader: &mut Reader) {
 
 fn log_filter(table: &ConfigTable, reader: &mut Reader) {
     let Some(at) = table.log.as_ref().and_then(|log| log.value.filter.as_ref()) else { return };
-    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&at.value.0) {
+    if let Err(error) = parse_log_filter(&at.value.0) {
         reader
             .report(Code::BadFilter, at.span.clone(), format!("this filter cannot be understood ({error})"))
             .help("`info` is used instead")
@@ -94,10 +125,11 @@ fn log_filter(table: &ConfigTable, reader: &mut Reader) {
     }
 }
 
-fn client_ids(table: &ConfigTable, settings: &Settings, reader: &mut Reader) {
-    let spans = table.brokers.iter().flat_map(|named| named.value.0.values());
+fn client_ids(table: &ConfigTable, resolved: &Resolved, reader: &mut Reader) {
     let mut seen: Vec<(&BrokerSettings, std::ops::Range<usize>)> = Vec::new();
-    for ((name, at), broker) in spans.zip(&settings.brokers) {
+    for broker in &resolved.brokers {
+        let entry = table.brokers.as_ref().and_then(|named| named.value.entries.get(&*broker.name));
+        let Some((name, at)) = entry else { continue };
         let place = span(&at.value.client_id).unwrap_or_else(|| name.clone());
         let same = |other: &BrokerSettings| {
             (other.host.to_lowercase(), other.port, &other.client_id)
@@ -108,60 +140,67 @@ fn client_ids(table: &ConfigTable, settings: &Settings, reader: &mut Reader) {
             let first = first.clone();
             reader
                 .report(Code::SameClientId, place.clone(), message)
-                .help("give one of them another `client_id`")
+                .help("give one of them another `client_id`, or remove one")
                 .also(first, "the other one");
         }
         seen.push((broker, place));
     }
 }
 
-/// The devices' folders with the places where they stand.
-fn placed<'s>(table: &'s ConfigTable, settings: &'s Settings) -> Vec<(&'s str, &'s Path, std::ops::Range<usize>)> {
-    let tables = table.devices.iter().flat_map(|named| &named.value.0);
-    let place = |(id, (_, at)): (&'s String, &'s (std::ops::Range<usize>, At<super::file::DeviceTable>))| {
-        let span = span(&at.value.files.as_ref()?.value.folder)?;
-        let device = settings.devices.iter().find(|device| device.id.as_str() == id)?;
-        Some((id.as_str(), device.files.as_ref()?.folder.as_path(), span))
-    };
-    tables.filter_map(place).collect()
+/// The path without `..`, as if no symbolic link stood before one: good enough to compare.
+fn flat(path: &Path) -> PathBuf {
+    let mut flat = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(flat.pop()),
+            other => flat.push(other),
+        }
+    }
+    flat
 }
 
-fn folders(table: &ConfigTable, settings: &Settings, reader: &mut Reader) {
-    let placed = placed(table, settings);
-    for (at, (id, folder, span)) in placed.iter().enumerate() {
-        for (other_id, other, other_span) in &placed[..at] {
+fn folders(table: &ConfigTable, journal: &Path, base: &Path, reader: &mut Reader) {
+    let mut seen: Vec<(&str, PathBuf, std::ops::Range<usize>)> = Vec::new();
+    for (id, (_, at)) in table.devices.iter().flat_map(|named| &named.value.entries) {
+        let Some(place) = at.value.files.as_ref().and_then(|files| files.value.folder.as_ref()) else { continue };
+        let folder = flat(&place.value.in_folder(base));
+        for (other_id, other, other_span) in &seen {
             let message = match () {
-                () if folder == other => format!("`{id}` watches the same folder as `{other_id}`"),
+                () if folder == *other => format!("`{id}` watches the same folder as `{other_id}`"),
                 () if folder.starts_with(other) => format!("`{id}` watches a folder within that of `{other_id}`"),
-                () if other.starts_with(folder) => format!("`{id}` watches the folder around that of `{other_id}`"),
+                () if other.starts_with(&folder) => format!("`{id}` watches the folder around that of `{other_id}`"),
                 () => continue,
             };
             reader
-                .report(Code::SameFolder, span.clone(), message)
+                .report(Code::SameFolder, place.span.clone(), message)
                 .help("each run would be recorded twice, as two instruments': give each its own folder")
                 .also(other_span.clone(), format!("`{other_id}`"));
         }
-        if settings.journal.path.starts_with(folder) {
-            let message = format!("`{id}` watches the folder that holds the journal");
+        if flat(journal).starts_with(&folder) {
             reader
-                .report(Code::FolderHoldsJournal, span.clone(), message)
-                .help(format!("the journal is `{}`", settings.journal.path.display()))
+                .report(
+                    Code::FolderHoldsJournal,
+                    place.span.clone(),
+                    format!("`{id}` watches the folder that holds the journal"),
+                )
+                .help(format!("the journal is `{}`", journal.display()))
                 .help("put the journal elsewhere with `path` in `[journal]`, or name a folder of the instrument's own");
         }
+        seen.push((id, folder, place.span.clone()));
     }
 }
 
-fn backfills(table: &ConfigTable, settings: &Settings, reader: &mut Reader) {
+fn backfills(table: &ConfigTable, resolved: &Resolved, reader: &mut Reader) {
     let now = jiff::Timestamp::now();
-    for (id, (_, at)) in table.devices.iter().flat_map(|named| &named.value.0) {
-        let device = settings.devices.iter().find(|device| device.id.as_str() == id);
-        let since = device.and_then(|device| device.files.as_ref()?.backfill);
-        let span = at.value.files.as_ref().and_then(|files| span(&files.value.backfill));
-        if let (Some(Backfill::Since(since)), Some(span)) = (since, span)
+    for device in &resolved.devices {
+        let entry = table.devices.as_ref().and_then(|named| named.value.entries.get(device.id.as_str()));
+        let place = entry.and_then(|(_, at)| span(&at.value.files.as_ref()?.value.backfill));
+        let backfill = device.files.as_ref().and_then(|files| files.backfill);
+        if let (Some(Backfill::Since(since)), Some(place)) = (backfill, place)
             && since > now
         {
             reader
-                .report(Code::FutureBackfill, span, format!("{since} is in the future"))
+                .report(Code::FutureBackfill, place, format!("{since} is in the future"))
                 .help("nothing that is in the folder now will be published; say \"none\" if that is meant");
         }
     }

@@ -1,5 +1,10 @@
 use std::path::Path;
 
+mod docs;
+mod mistakes;
+mod schemas;
+mod settings;
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../docs/instrumentd.example.toml");

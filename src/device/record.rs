@@ -181,6 +181,13 @@ impl Record {
             .map_err(|error| Exit::Unreadable(error.to_string()))
     }
 
+    /// The first sequence that a replay can still give.
+    pub fn first_available(&self) -> Option<u64> {
+        let Store::Journal(journal) = &self.store else { return None };
+        let kept = journal.devices().into_iter().find(|kept| kept.device == self.device);
+        kept.and_then(|kept| kept.first_available_sequence)
+    }
+
     /// Commits what was collected; gives the device's last sequence.
     pub async fn commit(&mut self) -> Result<Option<u64>, Closed> {
         let batch = std::mem::replace(&mut self.batch, empty(&self.device));

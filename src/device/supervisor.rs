@@ -238,7 +238,8 @@ async fn start_and_run(
 
 /// The driver of a device.
 pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
-    Box::new(driver::biolector::driver(driver::biolector::Context::of(site, settings)))
+    let (profile, zone) = (settings.profile.clone(), settings.time_zone.clone());
+    Box::new(driver::biolector::driver(driver::biolector::Context::new(site, &settings.id, profile, zone)))
 }
 
 fn open_link(

@@ -32,7 +32,7 @@ pub struct Run {
 }
 
 /// What is weak about a run's identity or start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunFlag {
     /// The source names no run: the identity is a digest of its first rows.
@@ -59,6 +59,8 @@ pub enum ChannelKind {
     Do,
     /// Fluorescence, in arbitrary units at a gain.
     Fluorescence,
+    /// The source does not tell (a bare table without the protocol beside it).
+    Unknown,
 }
 
 /// Whether a reading can be used.
@@ -97,6 +99,8 @@ pub enum ReadingFlag {
     ServiceCode,
     /// The row's time lies before that of rows written earlier in the same filter set.
     TimeBackwards,
+    /// The row has another number of cells than the rows before it: its figures may be misplaced.
+    OddRowLength,
 }
 
 /// Where a value comes from.
@@ -304,7 +308,7 @@ pub struct Calibration {
 }
 
 /// The settings that a run began with.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, serde::Deserialize, JsonSchema)]
 pub struct RunSettings {
     /// Temperature, degrees Celsius.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -393,6 +397,8 @@ pub struct ChannelCount {
     pub invalid: u32,
     /// Expected wells without a row.
     pub missing_wells: Vec<Well>,
+    /// Where `expected` comes from: `header` (or protocol), or `learned` from the run's cycles so far.
+    pub expected_from: &'static str,
 }
 
 /// A further row for a reading that an earlier row already made.
@@ -451,7 +457,8 @@ pub struct CycleCompleted {
     pub defects: Vec<Defect>,
     /// Whether every expected reading was seen.
     pub complete: bool,
-    /// What ended it: `all-read`, `next-cycle`, `run-ended`, `timed-out`, `late-rows`.
+    /// What ended it: `all-read`, `last-read` (the last in measuring order, though others are missing), `next-cycle`,
+    /// `run-ended`, `timed-out`, `late-rows`.
     pub ended_by: &'static str,
     /// The number of the cycle's events, by type, this one not counted.
     pub events: std::collections::BTreeMap<&'static str, u64>,

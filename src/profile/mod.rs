@@ -6,7 +6,7 @@ pub mod file;
 mod resolve;
 mod shipped;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -131,6 +131,8 @@ pub struct Units {
     pub oxygen: Arc<str>,
     /// Of fluorescence.
     pub fluorescence: Arc<str>,
+    /// Of channels of which nothing tells what they measure.
+    pub unknown: Arc<str>,
 }
 
 impl Units {
@@ -141,6 +143,7 @@ impl Units {
             ChannelKind::Ph => &self.ph,
             ChannelKind::Do => &self.oxygen,
             ChannelKind::Fluorescence => &self.fluorescence,
+            ChannelKind::Unknown => &self.unknown,
         }
     }
 }
@@ -165,7 +168,7 @@ impl From<ChannelKind> for ChannelKindKey {
         match kind {
             ChannelKind::Ph => Self::Ph,
             ChannelKind::Do => Self::Do,
-            ChannelKind::Biomass | ChannelKind::Fluorescence => Self::Amplitude,
+            ChannelKind::Biomass | ChannelKind::Fluorescence | ChannelKind::Unknown => Self::Amplitude,
         }
     }
 }

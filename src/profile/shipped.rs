@@ -65,22 +65,13 @@ impl Profiles {
 
 /// The shipped profiles with those of `folder` (each `NAME.toml` in it), which take the place of shipped ones with the
 /// same name. The second part says what is wrong with them; a profile with a mistake is not among the first.
-pub fn load(folder: &Path) -> (Profiles, Problems) {
+///
+/// # Errors
+/// Why the folder cannot be read.
+pub fn load(folder: &Path) -> std::io::Result<(Profiles, Problems)> {
     let mut profiles = Profiles::default();
     let mut problems = Problems::default();
-    let unreadable = |path: &Path, error: &std::io::Error| {
-        let message = format!("profiles cannot be read from `{}`: {error}", path.display());
-        let mut problem = Problem::of_file(Code::Unreadable, path.display().to_string(), message);
-        problem.help("check that it is there and that this user may read it, or leave `profiles` out");
-        problem
-    };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            problems.0.push(unreadable(folder, &error));
-            return (profiles, problems);
-        }
-    };
+    let entries = std::fs::read_dir(folder)?;
     let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml")) {
@@ -89,7 +80,12 @@ pub fn load(folder: &Path) -> (Profiles, Problems) {
         profiles.0.remove(name);
         let file = path.display().to_string();
         match std::fs::read(path) {
-            Err(error) => problems.0.push(unreadable(path, &error)),
+            Err(error) => {
+                let mut problem =
+                    Problem::of_file(Code::Unreadable, file, format!("this profile cannot be read: {error}"));
+                problem.help("the daemon's user must be able to read every `.toml` file in the folder of profiles");
+                problems.0.push(problem);
+            }
             Ok(_) if !is_valid_name(name) => {
                 let mut problem =
                     Problem::of_file(Code::BadName, file, format!("`{name}` is not a valid profile name"));
@@ -105,5 +101,5 @@ pub fn load(folder: &Path) -> (Profiles, Problems) {
             },
         }
     }
-    (profiles, problems)
+    Ok((profiles, problems))
 }

@@ -1,18 +1,111 @@
-//! The BioLector driver.
-pub const DECODING: &str = "stub";
+//! The BioLector driver: result files of BioLector I, II/Pro and XT become events.
+//!
+//! One driver serves all files of a device. Each source goes through the same stages: its first line tells the
+//! family ([`source`]), its header or members give the facts of the run ([`facts`]), and every row after that is
+//! taken by the [`run`], which follows the cycles ([`cycle`]) and judges each reading ([`reading`]).
+//!
+//! What is decided here, and why:
+//!
+//! - The first row in file order for a (cycle, filter set, well) makes the event. Every further row stands whole in
+//!   that cycle's `cycle-completed`. Which rows are whole is the codec's judgement.
+//! - A cycle is over at the first of: everything expected was read; the last reading in measuring order came right
+//!   after the one before it; the first row of another cycle; the run's end; a time without rows. Only the last
+//!   depends on anything but content. Rows that come later are told, and then the cycle's end once more.
+//! - A run's end is what the file says (`end_process`, `.meta` End). A BioLector I rewrites `DATE END` while it runs,
+//!   so there the end counts only when nothing more comes: offline at the file's end, live after a time of silence.
+//!   Should it go on after all, the next end is told as a further revision.
+
+mod clock;
+mod comments;
+mod cycle;
+mod defects;
+mod facts;
+mod head;
+mod reading;
+mod rows_one;
+mod run;
+mod snapshot;
+mod source;
+mod started;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Driver, Effects, FileInput, Input, Request, SourceName};
+use crate::event::{DeviceId, EventSource, SiteId};
+use crate::profile::Profile;
+use source::Source;
+
+/// What a driver needs to know beside its input.
+#[derive(Debug, Clone)]
 pub struct Context {
+    /// The device's CloudEvents source: part of every id.
+    pub source: EventSource,
+    /// The device.
+    pub device: DeviceId,
+    /// The zone of the instrument's clock.
+    pub time_zone: TimeZone,
+    /// What is true of the model.
+    pub profile: Arc<Profile>,
+    /// The run's identity as an operator states it, for a source that holds none.
     pub stated_run_id: Option<String>,
-    pub stated_start: Option<jiff::Timestamp>,
+    /// The run's start as an operator states it.
+    pub stated_start: Option<Timestamp>,
 }
+
+/// Names the way of decoding. To be changed whenever the same bytes give other events: sources are then read again, and
+/// what is said otherwise now supersedes what was said.
+pub const DECODING: &str = "biolector-1";
+
 impl Context {
-    pub fn of(_: &crate::event::SiteId, _: &crate::config::settings::DeviceSettings) -> Self {
-        Self { stated_run_id: None, stated_start: None }
+    /// The context of `device`, a model of `profile` whose clock runs in `time_zone`.
+    pub fn new(site: &SiteId, device: &DeviceId, profile: Arc<Profile>, time_zone: TimeZone) -> Self {
+        Self {
+            source: EventSource::new(site, device),
+            device: device.clone(),
+            time_zone,
+            profile,
+            stated_run_id: None,
+            stated_start: None,
+        }
     }
 }
-struct D;
-impl crate::driver::Driver for D {
-    fn handle(&mut self, _: crate::driver::Input<'_>, _: jiff::Timestamp, _: &mut crate::driver::Effects) {}
+
+/// The driver of one BioLector.
+pub fn driver(context: Context) -> impl Driver {
+    BioLector { context: Arc::new(context), sources: BTreeMap::new() }
 }
-pub fn driver(_: Context) -> impl crate::driver::Driver {
-    D
+
+struct BioLector {
+    context: Arc<Context>,
+    sources: BTreeMap<SourceName, Source>,
+}
+
+impl Driver for BioLector {
+    fn handle(&mut self, input: Input<'_>, _now: Timestamp, effects: &mut Effects) {
+        match input {
+            Input::File(name, FileInput::Opened { kind, snapshot }) => {
+                let source = Source::open(name.clone(), kind, snapshot, self.context.clone(), effects);
+                self.sources.insert(name.clone(), source);
+            }
+            Input::File(name, FileInput::Gone) => {
+                self.sources.remove(name);
+            }
+            Input::File(name, input) => match self.sources.get_mut(name) {
+                Some(source) => source.take(&input, effects),
+                None => effects.requests.push(Request::Reread(name.clone())),
+            },
+            Input::Timer(timer) => {
+                if let Some(source) = self.sources.get_mut(&timer.source) {
+                    source.timer(effects);
+                }
+            }
+        }
+    }
 }

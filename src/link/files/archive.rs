@@ -186,7 +186,8 @@ impl Archive {
         let mut tables = Vec::new();
         for index in 0..self.zip.len() {
             let file = self.zip.by_index_raw(index)?;
-            let full = file.name().map_err(ArchiveError::from)?.into_owned();
+            // A name in no known encoding is none of an instrument's.
+            let Ok(full) = file.name().map(std::borrow::Cow::into_owned) else { continue };
             let name = full.rsplit(['/', '\\']).next().unwrap_or(&full).to_owned();
             if !file.is_file() || name.is_empty() || group::is_hidden(name.as_ref()) {
                 continue;
@@ -218,6 +219,9 @@ impl Archive {
         let of_seed =
             tables.iter().position(|table| seed.is_some_and(|seed| table.name.strip_suffix(".csv") == Some(seed)));
         let largest = (0..tables.len()).max_by_key(|index| tables[*index].size);
+        if tables.len() > 1 {
+            tracing::warn!(tables = tables.len(), "an archive holds several tables; one of them is read");
+        }
         self.table = of_seed.or(largest).map(|index| tables.swap_remove(index));
         Ok(())
     }
@@ -235,12 +239,12 @@ impl Archive {
     }
 
     /// Unpacks the table once without giving it: its checksum is right after this, and the answer says whether what
-    /// `position` says was read of it stands there.
-    pub fn verify(&mut self, position: &Position) -> Result<Verified, ArchiveError> {
+    /// `position` says was read of it stands there. It is broken off, and means nothing, when `go_on` says no.
+    pub fn verify(&mut self, position: &Position, go_on: &dyn Fn() -> bool) -> Result<Verified, ArchiveError> {
         let mut marker = Marker::new(position);
         self.read_table(0, &mut |chunk| {
             marker.take(chunk);
-            std::ops::ControlFlow::Continue(())
+            if go_on() { std::ops::ControlFlow::Continue(()) } else { std::ops::ControlFlow::Break(()) }
         })?;
         Ok(Verified {
             head: marker.head_matches(),

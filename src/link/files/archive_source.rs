@@ -70,13 +70,17 @@ impl Source {
             return Ok(archive.stat);
         }
         // The checksum first: a copy whose directory is there may have holes, and nothing of those may be given.
-        let mut verified = archive.verify(&self.position)?;
-        if self.position.at > 0 && !verified.tail {
+        let go_on = || !outlet.is_stopped();
+        let mut verified = archive.verify(&self.position, &go_on)?;
+        if self.position.at > 0 && !verified.tail && go_on() {
             if !self.position.ended {
                 self.gap(name, "replaced", "another archive stands where this one was being read", outlet)?;
             }
             self.restart();
-            verified = archive.verify(&self.position)?;
+            verified = archive.verify(&self.position, &go_on)?;
+        }
+        if !go_on() {
+            return Err(Ending::Stopped);
         }
         self.open(name, outlet)?;
         self.position.ended = false;

@@ -103,13 +103,19 @@ const LOCAL: &[(u32, &str)] = &[
 #[cfg(target_os = "linux")]
 pub fn file_system(path: &Path) -> io::Result<FileSystem> {
     // The field's type differs by architecture and the numbers are 32 bits wide; the lower half is what identifies.
-    let kind = rustix::fs::statfs(path)?.f_type as u32;
+    Ok(by_number(rustix::fs::statfs(path)?.f_type as u32))
+}
+
+/// One that is in neither list counts as local: notifications work on every file system that this kernel alone writes, and the
+/// safety scans find the rest.
+#[cfg(target_os = "linux")]
+fn by_number(kind: u32) -> FileSystem {
     let named =
         |list: &[(u32, &str)]| list.iter().find(|(number, _)| *number == kind).map(|(_, name)| (*name).to_owned());
-    Ok(match named(REMOTE) {
+    match named(REMOTE) {
         Some(name) => FileSystem { name, remote: true },
         None => FileSystem { name: named(LOCAL).unwrap_or_else(|| format!("type {kind:#x}")), remote: false },
-    })
+    }
 }
 
 /// The file system that `path` lies on; not known here.
@@ -154,6 +160,16 @@ mod tests {
         assert!(is_mount_point(Path::new("/proc")).expect("an answer"));
         assert!(differs_from_parent(Path::new("/proc")).expect("an answer"));
         assert!(!file_system(folder.path()).expect("an answer").remote);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn network_file_systems_are_known_by_their_numbers() {
+        for (number, name) in [(0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB"), (0x6969, "NFS"), (0x6573_5546, "FUSE")] {
+            assert_eq!(by_number(number), FileSystem { name: name.to_owned(), remote: true });
+        }
+        assert_eq!(by_number(0xEF53), FileSystem { name: "ext".to_owned(), remote: false });
+        assert_eq!(by_number(7), FileSystem { name: "type 0x7".to_owned(), remote: false });
     }
 
     #[test]

@@ -44,8 +44,8 @@ pub enum Files {
 pub struct PartList {
     /// Where they lie.
     pub folder: PathBuf,
-    /// The header file's name; `None` when it is gone.
-    pub header: Option<OsString>,
+    /// The header file's name.
+    pub header: OsString,
     /// The parts, by number.
     pub parts: Vec<Part>,
 }
@@ -183,7 +183,7 @@ fn in_parts(folder: &Path, relative: &Path, header: OsString, stat: Stat, mut pa
     let modified = parts.iter().map(|(_, stat)| stat.modified).fold(stat.modified, i64::max);
     let name = name::encode(&relative.join(&header));
     let parts = parts.into_iter().map(|(part, _)| part).collect();
-    let files = Files::Parts(PartList { folder: folder.to_owned(), header: Some(header), parts });
+    let files = Files::Parts(PartList { folder: folder.to_owned(), header, parts });
     Found { name, files, stat: Stat { size, modified, ..stat } }
 }
 

@@ -11,7 +11,8 @@
 mod archive;
 mod archive_source;
 mod baseline;
-mod disk;
+pub(crate) mod disk;
+mod folder;
 mod group;
 pub mod name;
 mod once;
@@ -20,6 +21,7 @@ mod position;
 mod reconcile;
 mod scan;
 mod source;
+mod unpacked;
 mod view;
 mod watch;
 mod worker;
@@ -199,6 +201,9 @@ pub struct LinkStatus {
     pub baseline: usize,
     /// When the last whole look at the folder ended.
     pub last_scan: Option<Timestamp>,
+    /// Since when the thread is busy without a pause: reading, or waiting for the receiver. On a healthy folder with a
+    /// receiver that keeps up this is short; a share that hangs shows here. Not told as a change, to be looked at.
+    pub busy_since: Option<Timestamp>,
     /// What cannot be read now: the source where it is one, and the reason.
     pub trouble: Option<String>,
 }
@@ -262,6 +267,7 @@ pub fn spawn(start: Start, events: mpsc::Sender<LinkEvent>) -> FileLink {
         backlog: 0,
         baseline: 0,
         last_scan: None,
+        busy_since: None,
         trouble: None,
     });
     let (done, ended) = std::sync::mpsc::sync_channel::<()>(0);

@@ -1,5 +1,7 @@
 //! Setting what is known of the sources right with what a scan found.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Instant;
 
 use super::LinkEvent;
@@ -25,8 +27,10 @@ impl Worker {
     /// Looks at everything and finds out what is new, gone, renamed or to be read.
     pub(super) fn scan(&mut self, folder: Stat) -> Result<(), Stopped> {
         let first = self.baseline.as_ref().is_none_or(|baseline| baseline.pending && self.was_unmounted());
-        let mut entries = Vec::new();
-        let mut found = Vec::new();
+        let began = Instant::now();
+        let mut before = Baseline::empty();
+        let (mut found, mut renamed) = (Vec::new(), Vec::new());
+        let mut newest_untouched: Option<Found> = None;
         let mut seen = 0usize;
         let answer = {
             let (outlet, baseline, sources) = (&self.outlet, self.baseline.as_ref(), &self.sources);
@@ -36,37 +40,48 @@ impl Worker {
                 if seen.is_multiple_of(REPORT_EVERY) {
                     tracing::info!(sources = seen, "looking at the folder");
                 }
-                if first {
-                    entries.push((Baseline::key(&one.name), one.stat.size));
-                }
-                let before = if first { Some(one.stat.size) } else { baseline.and_then(|known| known.size(&one.name)) };
-                let untouched = before == Some(one.stat.size) && !is_wanted(backfill, &one.stat);
-                if !untouched || sources.contains_key(&one.name) {
+                let size = if first {
+                    before.add(&one.name, &one.stat);
+                    Some(one.stat.size)
+                } else {
+                    baseline.and_then(|known| known.size(&one.name))
+                };
+                if sources.contains_key(&one.name) || is_wanted(backfill, &one.stat) {
                     found.push(one);
+                } else if size.is_none() && baseline.is_some_and(|known| known.had(&one.stat)) {
+                    renamed.push(one);
+                } else if size != Some(one.stat.size) {
+                    found.push(one);
+                } else if newest_untouched.as_ref().is_none_or(|newest| newest.stat.modified < one.stat.modified) {
+                    newest_untouched = Some(one);
                 }
             })
         };
+        self.walked = began.elapsed();
         let answer = match answer {
             Ok(answer) if answer.stopped => return Err(Stopped),
             Ok(answer) => answer,
             Err(error) => return self.disconnected(format!("the folder cannot be read: {error}"), remedy(&error)),
         };
-        if let Some((reason, remedy)) = self.suspicious(&answer, folder) {
+        if let Some((reason, remedy)) = self.suspicious(&answer, seen, folder) {
             return self.disconnected(reason, Some(remedy));
         }
         self.tell_connected()?;
         if first {
-            tracing::info!(folder = %self.settings.folder.display(), sources = entries.len(), "first look; what is there now is what was there before");
-            self.keep_baseline(Baseline::new(entries))?;
-        } else if self.baseline.as_ref().is_some_and(|baseline| baseline.pending) {
-            self.keep_baseline(Baseline::new(Vec::new()))?;
+            before.sort();
+            tracing::info!(folder = %self.settings.folder.display(), sources = before.len(), "what is there at the first look was there before");
+            self.keep_baseline(before)?;
+        } else {
+            self.mend_baseline(&renamed)?;
         }
+        found.extend(newest_untouched.filter(|_| self.polling).and_then(really_touched));
         self.unreadable(&answer)?;
         if let Some((below, system)) = &answer.remote {
             self.must_poll(below, &system.name);
         }
         self.apply(found, &answer)?;
         self.scanned();
+        self.show();
         Ok(())
     }
 
@@ -76,16 +91,30 @@ impl Worker {
         disk::is_mount_point(folder).unwrap_or(false) || disk::file_system(folder).is_ok_and(|system| system.remote)
     }
 
+    /// Notes that there was nothing at the first start, or that old sources have new names.
+    fn mend_baseline(&mut self, renamed: &[Found]) -> Result<(), Stopped> {
+        let Some(mut baseline) = self.baseline.take() else { return Ok(()) };
+        if !baseline.pending && renamed.is_empty() {
+            self.baseline = Some(baseline);
+            return Ok(());
+        }
+        baseline.pending = false;
+        for one in renamed {
+            baseline.rename(&one.name, &one.stat);
+        }
+        self.keep_baseline(baseline)
+    }
+
     /// Whether an empty folder is one whose share is not mounted.
-    fn suspicious(&self, answer: &Walk, folder: Stat) -> Option<(String, String)> {
+    fn suspicious(&self, answer: &Walk, seen: usize, folder: Stat) -> Option<(String, String)> {
         let read: Vec<&Source> = self.sources.values().filter(|source| source.is_begun()).collect();
-        if !answer.empty || read.is_empty() {
+        if seen > 0 || read.is_empty() {
             return None;
         }
         let elsewhere = read.iter().all(|source| source.position.stat.device != folder.device);
-        (elsewhere || self.settings.require_mount).then(|| {
-            let reason = format!("the folder is empty, and {} sources were read from it before", read.len());
-            (reason, "mount the share; if all results were really removed, put a file there".to_owned())
+        (elsewhere || (answer.empty && self.settings.require_mount)).then(|| {
+            let reason = format!("there are no results in the folder, and {} were read from it before", read.len());
+            (reason, "mount the share; if all results were really removed, go on with a new one".to_owned())
         })
     }
 
@@ -109,6 +138,9 @@ impl Worker {
         let now = Instant::now();
         let first_scan = self.scans == 0;
         self.scans += 1;
+        if first_scan {
+            tracing::debug!(ignored = answer.ignored, "files that are no results are ignored");
+        }
         self.renames(&found)?;
         found.sort_by(|a, b| (a.stat.modified, &a.name).cmp(&(b.stat.modified, &b.name)));
         let newest = found.last().map(|one| one.name.clone());
@@ -134,7 +166,8 @@ impl Worker {
         if first_scan && source.is_begun() && !source.position.ended {
             source.wanted = newest || !source.position.settled;
         }
-        let polled = self.polling && (newest || now.duration_since(source.quiet_since) < POLLED_FOR);
+        let moved = source.moved.is_some_and(|moved| now.duration_since(moved) < POLLED_FOR);
+        let polled = self.polling && (newest || moved);
         let polled = polled && !source.position.ended && source.is_begun();
         let members = match &one.files {
             Files::Folder { print, .. } => source.position.members != Some(*print),
@@ -151,37 +184,30 @@ impl Worker {
 
     /// Sources that have another name now, known by their file and its content, keep what is known of them.
     fn renames(&mut self, found: &[Found]) -> Result<(), Stopped> {
-        let new: Vec<&Found> =
-            found.iter().filter(|one| !self.sources.contains_key(&one.name) || self.moved_in(one)).collect();
-        if new.is_empty() {
-            return Ok(());
-        }
+        let here: BTreeSet<&str> = found.iter().filter(|one| !self.moved_in(one)).map(|one| &*one.name).collect();
+        // Sources that are not where they were, by the file that they were.
+        let mut moved: BTreeMap<u64, SourceName> = self
+            .sources
+            .iter()
+            .filter(|(name, source)| source.position.at > 0 && !here.contains(&***name))
+            .map(|(name, source)| (source.position.stat.inode, name.clone()))
+            .collect();
+        let mut new: Vec<&Found> = found.iter().filter(|one| moved.contains_key(&one.stat.inode)).collect();
         loop {
-            let mut renamed = None;
-            for one in &new {
-                // A name that another source still has becomes free when that one is renamed itself.
-                if self.sources.contains_key(&one.name) {
-                    continue;
-                }
-                let from = self.sources.iter().find(|(name, source)| {
-                    let stays = found.iter().any(|other| other.name == **name && !self.moved_in(other));
-                    !stays && source.is_same(one)
-                });
-                if let Some((from, _)) = from {
-                    renamed = Some((from.clone(), one.name.clone()));
-                    break;
-                }
-            }
-            let Some((from, to)) = renamed else { return Ok(()) };
-            if let Some(mut source) = self.sources.remove(&from) {
-                source.opened = false;
-                source.wanted = !source.position.settled && !source.position.ended;
-                source.due = None;
-                let position = source.position.to_bytes();
-                self.sources.insert(to.clone(), source);
-                tracing::info!(%from, %to, "a source was renamed");
-                self.outlet.send(LinkEvent::Renamed { from, to, position })?;
-            }
+            // A name that another source still has becomes free when that one is renamed itself.
+            let free = new.iter().position(|one| !self.sources.contains_key(&one.name));
+            let Some(one) = free.map(|index| new.swap_remove(index)) else { return Ok(()) };
+            let same = |from: &SourceName| self.sources.get(from).is_some_and(|source| source.is_same(one));
+            let Some(from) = moved.get(&one.stat.inode).filter(|from| same(from)).cloned() else { continue };
+            moved.remove(&one.stat.inode);
+            let Some(mut source) = self.sources.remove(&from) else { continue };
+            source.opened = false;
+            source.wanted = !source.position.settled && !source.position.ended;
+            source.due = None;
+            let (to, position) = (one.name.clone(), source.position.to_bytes());
+            self.sources.insert(to.clone(), source);
+            tracing::info!(%from, %to, "a source was renamed");
+            self.outlet.send(LinkEvent::Renamed { from, to, position })?;
         }
     }
 
@@ -205,20 +231,40 @@ impl Worker {
                 continue;
             }
             let since = *source.missing.get_or_insert(now);
-            if now.duration_since(since) >= self.pace.believe {
+            // Where another device is now than it was read from, something is not mounted.
+            let mounted = || !source.is_begun() || device_at(&path) == Some(source.position.stat.device);
+            if now.duration_since(since) >= self.pace.believe && mounted() {
                 gone.push(name.clone());
             }
         }
         for name in gone {
-            if let Some(source) = self.sources.remove(&name)
-                && source.is_begun()
-            {
+            let Some(mut source) = self.sources.remove(&name) else { continue };
+            source.trouble_over(&name, &self.outlet)?;
+            if source.is_begun() {
                 tracing::info!(source = %name, "a source is gone");
                 self.outlet.send(LinkEvent::Gone { source: name })?;
             }
         }
         Ok(())
     }
+}
+
+/// A source that looks untouched in the listing, with what its file itself says, if it is not: on a share, a listing can show
+/// the old size of a file that the instrument holds open.
+fn really_touched(mut one: Found) -> Option<Found> {
+    let (Files::Table(path) | Files::Folder { table: path, .. }) = &one.files else { return None };
+    let (_, stat) = disk::open(path).ok()?;
+    let touched = stat.size != one.stat.size;
+    one.stat = stat;
+    touched.then_some(one)
+}
+
+/// The device of the nearest folder above `path` that is there.
+fn device_at(path: &Path) -> Option<u64> {
+    path.ancestors()
+        .skip(1)
+        .find_map(|folder| std::fs::metadata(folder).ok())
+        .map(|metadata| Stat::of(&metadata).device)
 }
 
 fn is_wanted(backfill: Option<Backfill>, stat: &Stat) -> bool {

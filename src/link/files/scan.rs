@@ -16,6 +16,8 @@ pub struct Walk {
     pub empty: bool,
     /// Files seen.
     pub files: usize,
+    /// Files that are no results.
+    pub ignored: usize,
     /// Folders, relative to the watched one, that could not be read, each with the reason. What lies there is not gone.
     pub unreadable: Vec<(PathBuf, String)>,
     /// A folder below that lies on a file system whose changes this kernel does not see.
@@ -75,10 +77,11 @@ fn list(
             continue;
         }
         answer.files += 1;
-        if answer.files % 1024 == 0 && !go_on() {
+        if answer.files.is_multiple_of(1024) && !go_on() {
             break;
         }
         if !group::concerns(&name) {
+            answer.ignored += 1;
             continue;
         }
         // A link to a file is followed, a link to a folder is not: it may lead in a circle.

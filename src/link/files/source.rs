@@ -4,8 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::LinkEvent;
-use super::archive::MEMBER_LIMIT;
-use super::disk::{self, Stat};
+use super::disk::Stat;
 use super::group::{Files, Found};
 use super::outlet::{Outlet, Stopped};
 use super::position::{Digest, Position};
@@ -15,9 +14,6 @@ use crate::event::Ingest;
 
 /// How much of a table is read at once.
 const CHUNK: u64 = 192 << 10;
-
-/// The longest time that a new source is held back until it is whole.
-const LONGEST_HOLD: Duration = Duration::from_secs(2);
 
 /// What the time-outs of a source follow from.
 #[derive(Debug, Clone, Copy)]
@@ -79,8 +75,12 @@ pub struct Source {
     pub looked: Option<Stat>,
     /// To be looked at once more at the next scan: its time stamp may be too coarse to show a change right after.
     pub recheck: bool,
-    /// When something came last.
+    /// Since when it is silent, as far as this link saw.
     pub quiet_since: Instant,
+    /// When something new came last, in the life of this link.
+    pub moved: Option<Instant>,
+    /// Its silence is long enough: told when a last look finds nothing.
+    pub settling: bool,
     /// Bytes that were there before the first start.
     pub baseline: u64,
     /// Missing in the folder since.
@@ -104,12 +104,15 @@ impl Source {
     pub fn new(position: Position, baseline: u64, now: Instant) -> Self {
         Self {
             found: None,
-            looked: (position.at > 0 || position.ended).then_some(position.stat),
+            // One that was left in the middle is to be looked at, changed or not.
+            looked: (position.ended || (position.at > 0 && position.at == position.stat.size)).then_some(position.stat),
             position,
             opened: false,
             wanted: false,
             recheck: false,
             quiet_since: now,
+            moved: None,
+            settling: false,
             baseline,
             missing: None,
             due: None,
@@ -152,8 +155,11 @@ impl Source {
             .then(|| self.quiet_since + settle)
     }
 
-    /// Tells the silence.
-    pub fn settle(&mut self, name: &SourceName, outlet: &Outlet) -> Result<(), Stopped> {
+    /// Tells the silence, when it lasted long enough and a look found nothing after it.
+    fn settle(&mut self, name: &SourceName, outlet: &Outlet, settle: Duration) -> Result<(), Stopped> {
+        if !std::mem::take(&mut self.settling) || self.settles_at(settle).is_none_or(|at| at > Instant::now()) {
+            return Ok(());
+        }
         self.position.settled = true;
         outlet.send(LinkEvent::Settled { source: name.clone(), position: self.position.to_bytes() })
     }
@@ -203,6 +209,7 @@ impl Source {
                     self.open(name, outlet)?;
                 }
                 self.give_members(name, outlet)?;
+                self.settle(name, outlet, pace.settle)?;
                 Ok(Next::Done)
             }
             Look::Late => {
@@ -230,13 +237,13 @@ impl Source {
                 self.give_members(name, outlet)?;
                 let members = self.position.members;
                 if let Some((bytes, position)) = head {
-                    self.position = Position { members, ..position };
+                    self.position = Position { members, ..*position };
                     outlet.send(LinkEvent::Head { source: name.clone(), bytes, position: self.position.to_bytes() })?;
                 }
                 let more = bytes.len() as u64 == most;
                 if !bytes.is_empty() {
                     let (offset, ingest) = (self.position.at, self.ingest());
-                    self.position = Position { members, ..position };
+                    self.position = Position { members, ..*position };
                     outlet.send(LinkEvent::Bytes {
                         source: name.clone(),
                         offset,
@@ -248,6 +255,8 @@ impl Source {
                 self.looked = Some(view.stat);
                 self.recheck = true;
                 self.quiet_since = Instant::now();
+                self.moved = Some(self.quiet_since);
+                self.settling = false;
                 Ok(if more { Next::More } else { Next::Done })
             }
         }
@@ -259,34 +268,6 @@ impl Source {
             Some(Files::Parts(list)) => View::of_parts(list, &self.position, self.over_holes),
             None => Err(io::ErrorKind::NotFound.into()),
         }
-    }
-
-    /// Until when a source of which nothing was read yet is held back. An export that is being unpacked is read when its
-    /// members are there and not before, for they say what the table means; and a table that looks like an export's
-    /// may get its members in a moment.
-    fn held(&mut self, view: &mut View, now: Instant, pace: Pace) -> io::Result<Option<Instant>> {
-        if self.is_begun() || self.baseline > 0 {
-            return Ok(None);
-        }
-        let print = match self.found.as_ref().map(|found| &found.files) {
-            Some(Files::Folder { print, .. }) => print.short(),
-            Some(Files::Table(_)) => {
-                let start = view.read(0, EXPORTED.len() as u64 + 3)?.unwrap_or_default();
-                if !start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&start).starts_with(EXPORTED) {
-                    return Ok(None);
-                }
-                view.stat.size
-            }
-            _ => return Ok(None),
-        };
-        let believe = pace.believe.min(LONGEST_HOLD);
-        let doubt = Doubt::update(&mut self.doubt, print, now);
-        let until = (doubt.since + believe).min(doubt.first + LONGEST_HOLD);
-        if now < until {
-            return Ok(Some(until));
-        }
-        self.doubt = None;
-        Ok(None)
     }
 
     /// A part is missing: it is waited for, then passed over.
@@ -329,34 +310,6 @@ impl Source {
     /// By which way the next bytes come in.
     pub fn ingest(&self) -> Ingest {
         if self.position.at < self.baseline { Ingest::Backfill } else { Ingest::Live }
-    }
-
-    /// Gives the members of an unpacked export when they differ from what was given.
-    fn give_members(&mut self, name: &SourceName, outlet: &Outlet) -> Result<(), Failure> {
-        let Some(Found { files: Files::Folder { members, print, .. }, .. }) = &self.found else { return Ok(()) };
-        if self.position.members == Some(*print) {
-            return Ok(());
-        }
-        let (members, print) = (members.clone(), *print);
-        self.open(name, outlet)?;
-        for (index, path) in members.iter().enumerate() {
-            let (file, stat) = disk::open(path)?;
-            if stat.size > MEMBER_LIMIT {
-                tracing::warn!(member = %path.display(), size = stat.size, limit = MEMBER_LIMIT, "a member is too large and is not read");
-                continue;
-            }
-            let mut bytes = Vec::with_capacity(usize::try_from(stat.size).unwrap_or(0));
-            io::Read::read_to_end(&mut io::Read::take(file, MEMBER_LIMIT), &mut bytes)?;
-            // Only the last one's position says that all were given.
-            if index + 1 == members.len() {
-                self.position.members = Some(print);
-            }
-            let name_of_it = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let position = self.position.to_bytes();
-            outlet.send(LinkEvent::Member { source: name.clone(), name: name_of_it, bytes, position })?;
-        }
-        self.position.members = Some(print);
-        Ok(())
     }
 
     /// Tells that something may be lost, if anything was read.
@@ -405,13 +358,12 @@ impl Source {
     }
 }
 
-/// How the table of an XT export begins; see `instrument_proto` for the rest of it.
-const EXPORTED: &[u8] = b"Type;Cycle;Well;";
-
 /// Why a step ended early.
 #[derive(Debug)]
-enum Failure {
+pub(super) enum Failure {
+    /// The link is to stop.
     Stopped,
+    /// The file system refuses.
     Read(io::Error),
 }
 

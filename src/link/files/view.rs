@@ -43,31 +43,25 @@ impl View {
     /// that is missing.
     pub fn of_parts(list: &mut PartList, position: &Position, over_holes: bool) -> io::Result<Self> {
         list.find_next();
-        let header = match &list.header {
-            Some(name) => Some(Stat::of(&std::fs::metadata(list.folder.join(name))?)),
-            None => None,
-        };
+        let header = list.folder.join(&list.header);
+        let stat = Stat::of(&std::fs::metadata(&header)?);
         let (current, current_start) = position.part.unwrap_or((0, 0));
         // From the last to the first: when the next part is seen before this one's size is asked, this one is complete.
-        let mut modified = header.map_or(i64::MIN, |stat| stat.modified);
+        let mut modified = stat.modified;
         for part in list.parts.iter_mut().rev().take_while(|part| part.number >= current) {
             let stat = Stat::of(&std::fs::metadata(list.folder.join(&*part.name))?);
             part.size = stat.size;
             modified = modified.max(stat.modified);
         }
         let mut view = Self {
-            segments: Vec::new(),
+            segments: vec![Segment { path: header, start: 0, len: stat.size }],
             open: None,
-            stat: header.unwrap_or_default(),
+            stat,
             parts: Vec::new(),
             hole: false,
             late: false,
         };
-        let (mut end, mut last) = (0, None::<u32>);
-        if let (Some(name), Some(stat)) = (&list.header, header) {
-            view.segments.push(Segment { path: list.folder.join(name), start: 0, len: stat.size });
-            end = stat.size;
-        }
+        let (mut end, mut last) = (stat.size, None::<u32>);
         let before =
             end + list.parts.iter().take_while(|part| part.number < current).map(|part| part.size).sum::<u64>();
         // Parts that were read may be tidied away; then what is left of them does not lie where it lay.
@@ -170,11 +164,11 @@ pub enum Look {
     /// Something new.
     New {
         /// The first bytes as they are now, when they were rewritten, and the position with them.
-        head: Option<(Vec<u8>, Position)>,
+        head: Option<(Vec<u8>, Box<Position>)>,
         /// The bytes that follow; may be empty when only the head changed.
         bytes: Vec<u8>,
         /// The position after both.
-        position: Position,
+        position: Box<Position>,
     },
     /// There is less than was read.
     Shorter,
@@ -204,7 +198,7 @@ pub fn look(view: &mut View, position: &Position, most: u64) -> io::Result<Look>
                 let mut rewritten = known.to_vec();
                 rewritten.truncate(usize::try_from(at).unwrap_or(usize::MAX));
                 next.head = Mark::of(&rewritten);
-                head = Some((rewritten, next.clone()));
+                head = Some((rewritten, Box::new(next.clone())));
             }
             beginning = Some(bytes);
         }
@@ -230,7 +224,7 @@ pub fn look(view: &mut View, position: &Position, most: u64) -> io::Result<Look>
         advance(&mut next, &tail, &bytes, beginning.as_deref());
     }
     next.part = view.part_at(next.at).or(position.part);
-    Ok(Look::New { head, bytes, position: next })
+    Ok(Look::New { head, bytes, position: Box::new(next) })
 }
 
 /// Compares the bytes of a table that goes by, chunk after chunk, with what a position remembers of it.

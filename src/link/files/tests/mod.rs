@@ -4,6 +4,7 @@ mod archives;
 mod first_start;
 mod folder;
 mod growing;
+mod offline;
 mod parts;
 
 use std::collections::BTreeMap;
