@@ -46,7 +46,7 @@ times = { silence = "2d", trust = "zone", cycle_timeout_factor = 1.5 }
 [log]
 filter = "debug"
 "#;
-    let settings = parsed(text).unwrap_or_else(|problems| panic!("{problems}")).settings;
+    let settings = valid(text).settings;
     insta::assert_debug_snapshot!(
         "settings",
         (&settings.site, &settings.node, &settings.journal, &settings.brokers, &settings.log)
