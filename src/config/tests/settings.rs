@@ -107,6 +107,15 @@ fn only_what_changed_is_different_after_a_reload() {
 }
 
 #[test]
+fn a_device_that_is_out_of_use_gives_its_folder_to_another() {
+    let second =
+        "[devices.bl-2]\nprofile = \"biolector-1\"\ntime_zone = \"Etc/UTC\"\nfiles = { folder = \"results\" }\n";
+    let both = format!("{GOOD}{second}");
+    assert_eq!(parsed(&both).expect_err("a mistake").0[0].code, Code::SameFolder);
+    assert_eq!(valid(&both.replace("bl-2]", "bl-2]\nenabled = false")).settings.devices.len(), 2);
+}
+
+#[test]
 fn a_byte_order_mark_and_windows_line_ends_are_no_mistake() {
     let text = format!("\u{FEFF}{}", GOOD.replace('\n', "\r\n"));
     assert_eq!(parsed(&text).expect("valid").settings, parsed(GOOD).expect("valid").settings);
