@@ -7,6 +7,8 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod decode;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod device;
 pub mod driver;
 pub mod event;

@@ -148,7 +148,7 @@ async fn the_connection_is_as_the_contract_says() {
     let will = connect.will.as_ref().expect("a will");
     assert_eq!(will.topic, "instrumentd/v1/lab/nodes/here/state");
     assert!(will.retain && will.qos == 1 && will.properties.utf8);
-    assert_eq!(will.payload, br#"{"node":"here","state":"offline"}"#);
+    assert_eq!(will.payload, br#"{"node":"here","since":"2026-11-20T10:00:00.000Z","state":"offline"}"#);
     let (delay, expiry) = (will.properties.will_delay.expect("set"), connect.properties.session_expiry.expect("set"));
     assert!(expiry > delay && delay == 10, "the will would come at once");
 
@@ -182,7 +182,7 @@ async fn the_connection_is_as_the_contract_says() {
     let [Seen::Publish(stopped, Some(0)), Seen::Disconnect(0), Seen::Closed] = ending[..] else {
         panic!("{ending:#?}")
     };
-    assert_eq!(stopped.payload, br#"{"node":"here","state":"stopped"}"#);
+    assert_eq!(stopped.payload, br#"{"node":"here","since":"2026-11-20T10:00:00.000Z","state":"stopped"}"#);
     assert!(stopped.retain && stopped.properties.expiry.is_none());
     assert_eq!(broker.breaches(), [""; 0]);
     assert_eq!(daemon.until("stopped", |s| s.phase == Phase::Stopped).await.settled, 1);
@@ -409,6 +409,29 @@ async fn a_device_of_another_live_node_is_not_published_for() {
     running.stop().await;
     let info = broker.retained(&format!("{PREFIX}devices/one/info")).expect("an info");
     assert!(info.contains("\"here\""), "{info}");
+}
+
+#[tokio::test]
+async fn a_later_daemon_with_the_same_node_name_is_left_alone() {
+    let broker = Broker::start(Script { drops_after: Some((3, 3)), ..Script::default() }).await;
+    let state = |since: &str| format!(r#"{{"state":"online","since":"2026-11-{since}T00:00:00Z"}}"#);
+    let topic = format!("{PREFIX}nodes/here/state");
+    // What the run before left behind.
+    broker.retain(&topic, &state("01"));
+    let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one"]));
+    rows.add("one", 10);
+    let running = start(settings(broker.port), &rows, &daemon);
+    rows.until_settled("one", 1).await;
+    // Another is started, and our connection is lost.
+    broker.retain(&topic, &state("21"));
+    for _ in 0..5 {
+        rows.add("one", 10);
+    }
+    let status = daemon.until("standing by", |s| s.phase == Phase::StandingBy).await;
+    assert!(status.other_instance.expect("named").contains("`here`"));
+    running.stop().await;
+    assert!(rows.settled("one") < 6);
+    assert!(broker.retained(&topic).expect("a state").contains("2026-11-21"), "the other's state is not overwritten");
 }
 
 #[tokio::test]

@@ -11,8 +11,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::config::codes::Code;
 use crate::config::{self, Problem, Problems, render};
 use crate::event::DeviceId;
+use crate::journal::History;
 
 /// Validate a configuration and print every problem at once.
 ///
@@ -76,17 +78,29 @@ fn problems(path: &Path) -> Problems {
     let mut examined = config::examine(text, &name, &folder);
     let around = surroundings::look(&examined, &folder);
     examined.problems.0.extend(around);
-    if let Some(settings) = &examined.settings {
-        let missing = known_to_the_journal(&settings.journal.path);
-        examined.problems.0.extend(
-            missing.map_or_else(|problem| vec![*problem], |known| config::missing_devices(settings, &name, &known)),
-        );
+    let is_usable = examined.problems.0.iter().all(|problem| problem.code != Code::JournalUnusable);
+    if let Some(settings) = examined.settings.as_ref().filter(|_| is_usable) {
+        let found = match known_to_the_journal(&settings.journal.path) {
+            Ok(known) => config::missing_devices(settings, &name, &known),
+            Err(error) => vec![unusable(&name, &error)],
+        };
+        examined.problems.0.extend(found);
     }
     examined.problems.sort();
     examined.problems
 }
 
-/// The devices that the journal at `path` has events of; none where there is no journal yet.
-fn known_to_the_journal(_path: &Path) -> Result<Vec<DeviceId>, Box<Problem>> {
-    Ok(Vec::new())
+/// The devices in the journal at `path` that are not retired; none where there is no journal yet.
+fn known_to_the_journal(path: &Path) -> anyhow::Result<Vec<DeviceId>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let devices = History::open(path)?.devices()?;
+    Ok(devices.into_iter().filter(|status| !status.retired).map(|status| status.device).collect())
+}
+
+fn unusable(file: &str, error: &anyhow::Error) -> Problem {
+    let mut problem = Problem::of_file(Code::JournalUnusable, file, format!("{error:#}"));
+    problem.help("`run` would not start with this journal");
+    problem
 }

@@ -65,7 +65,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(file) => configured(file, &arguments)?,
         None => stated(&arguments)?,
     };
-    let mut context = biolector::Context::new(&site, &settings.id, settings.profile.clone(), settings.time_zone.clone());
+    let mut context =
+        biolector::Context::new(&site, &settings.id, settings.profile.clone(), settings.time_zone.clone());
     context.stated_run_id = arguments.run_id;
     context.stated_start = arguments.started_at;
     let origin = Origin {

@@ -7,6 +7,9 @@ mod decode;
 mod demo;
 mod device;
 mod events;
+mod glob;
+mod journal;
+mod line;
 mod run;
 mod schema;
 
@@ -41,6 +44,7 @@ enum Command {
     Events(events::Arguments),
     Device(device::Arguments),
     DeadLetters(dead_letters::Arguments),
+    Journal(journal::Arguments),
     Schema(schema::Arguments),
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
@@ -55,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Events(arguments) => events::run(arguments),
         Command::Device(arguments) => device::run(arguments),
         Command::DeadLetters(arguments) => dead_letters::run(arguments),
+        Command::Journal(arguments) => journal::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(arguments),

@@ -2,8 +2,9 @@
 
 use super::network::{Host, ResponsePrefix, TopicRoot};
 use super::quantities::{Lasting, Size};
-use super::reader::{Named, tables};
+use super::reader::Named;
 use super::settings::{WatchMode, WhenFull};
+use super::tables::tables;
 use super::values::{BackfillText, FilePath, Name, OneOf, Text, Whole};
 use super::zone::Zone;
 use crate::profile::file::OverridesTable;

@@ -12,6 +12,7 @@ mod resolve;
 mod rules;
 pub mod settings;
 pub mod source;
+pub(crate) mod tables;
 pub mod values;
 pub mod zone;
 

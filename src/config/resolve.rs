@@ -52,7 +52,9 @@ pub(super) fn resolve(table: &ConfigTable, profiles: &Profiles, folder: &Path, r
     };
     let journal = journal(table.journal.as_ref().map(|at| &at.value), folder);
     let log = table.log.as_ref().and_then(|at| at.value.filter.as_ref());
-    let log = LogSettings { filter: log.map_or("info", |at| &at.value.0).to_owned() };
+    // A filter that cannot be understood is said, and `info` used.
+    let log = log.map(|at| at.value.0.as_str()).filter(|filter| log_filter(filter).is_ok());
+    let log = LogSettings { filter: log.unwrap_or("info").to_owned() };
     let is_complete = brokers.len() == broker_tables().count()
         && devices.len() == table.devices.iter().flat_map(|n| &n.value.entries).count();
     let settings = site.zip(node).filter(|_| is_complete).map(|(site, node)| Settings {
@@ -64,6 +66,11 @@ pub(super) fn resolve(table: &ConfigTable, profiles: &Profiles, folder: &Path, r
         log,
     });
     Resolved { settings, journal, brokers, devices }
+}
+
+/// Whether a log filter can be understood, and if not, why.
+pub(super) fn log_filter(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    tracing_subscriber::EnvFilter::builder().parse(filter).map(drop)
 }
 
 /// The value of an entry.

@@ -7,7 +7,7 @@ use super::file::{BrokerTable, ConfigTable};
 use super::nearest::nearest;
 use super::problem::Problem;
 use super::reader::{At, Reader};
-use super::resolve::Resolved;
+use super::resolve::{Resolved, log_filter as parse_log_filter};
 use super::settings::{Backfill, BrokerSettings, Settings};
 use crate::event::DeviceId;
 
@@ -117,7 +117,7 @@ fn broker(table: &BrokerTable, reader: &mut Reader) {
 
 fn log_filter(table: &ConfigTable, reader: &mut Reader) {
     let Some(at) = table.log.as_ref().and_then(|log| log.value.filter.as_ref()) else { return };
-    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&at.value.0) {
+    if let Err(error) = parse_log_filter(&at.value.0) {
         reader
             .report(Code::BadFilter, at.span.clone(), format!("this filter cannot be understood ({error})"))
             .help("`info` is used instead")

@@ -18,7 +18,7 @@ use super::silence::Silence;
 use super::state::Fault;
 use super::supervisor::Pulse;
 use crate::config::settings::DeviceSettings;
-use crate::driver::{Driver, Effects, FileInput, Input, Request, SourceName};
+use crate::driver::{Driver, Effects, FileInput, Input, Request, SourceKind, SourceName};
 use crate::event::Ingest;
 use crate::journal::{Closed, SourceUpdate};
 use crate::link::files::{FileLink, How, LinkEvent};
@@ -72,6 +72,8 @@ pub struct Actor {
     /// Sources whose next inputs are not to be taken: refused ones, and ones that are to be read again. What they
     /// say until they are opened again is neither decoded nor counted as read.
     closed: BTreeSet<SourceName>,
+    /// Sources that the driver has open.
+    open: BTreeSet<SourceName>,
     last_input: Instant,
     last_sequence: u64,
 }
@@ -97,6 +99,7 @@ impl Actor {
             silence,
             effects: Effects::default(),
             closed: BTreeSet::new(),
+            open: BTreeSet::new(),
             last_input: Instant::now(),
             last_sequence: 0,
         }
@@ -159,6 +162,7 @@ impl Actor {
             }
             LinkEvent::Opened { source, kind, resume, ingest } => {
                 self.closed.remove(&source);
+                self.open.insert(source.clone());
                 self.record.ingest(ingest);
                 let snapshot = if resume { self.record.snapshot(&source).await? } else { Vec::new() };
                 if !resume {
@@ -182,10 +186,12 @@ impl Actor {
                 let parts = self.record.snapshot(&from).await?;
                 self.record.source(SourceUpdate::forget(from.clone()));
                 self.record.source(SourceUpdate { position: Some(position), parts, ..SourceUpdate::restart(to) });
+                self.open.remove(&from);
                 self.feed(&from, FileInput::Gone, None).await
             }
             LinkEvent::Gone { source } => {
                 self.record.source(SourceUpdate::forget(source.clone()));
+                self.open.remove(&source);
                 self.feed(&source, FileInput::Gone, None).await
             }
             LinkEvent::Gap { source, reason, text } => {
@@ -217,10 +223,25 @@ impl Actor {
     async fn timers(&mut self) -> Result<(), Exit> {
         while let Some(timer) = self.silence.take_due(Instant::now()) {
             self.record.ingest(Ingest::Live);
+            self.open_for(&timer.source).await?;
             self.driver.handle(Input::Timer(&timer), Timestamp::now(), &mut self.effects);
             self.follow(Some(&timer.source), None).await?;
         }
         Ok(())
+    }
+
+    /// Opens a source whose silence began before the daemon's last start, so that the driver knows what it is about.
+    async fn open_for(&mut self, source: &SourceName) -> Result<(), Exit> {
+        if self.open.contains(source) {
+            return Ok(());
+        }
+        let snapshot = self.record.snapshot(source).await?;
+        if snapshot.is_empty() {
+            return Ok(());
+        }
+        self.open.insert(source.clone());
+        // The snapshot says what kind of source it is; the kind given here only counts where there is none.
+        self.feed(source, FileInput::Opened { kind: SourceKind::Table, snapshot: &snapshot }, None).await
     }
 
     /// Does what the driver's effects ask for.

@@ -9,7 +9,8 @@ use super::EventType;
 ///
 /// Unknown members are allowed: within one version, fields are only added.
 pub fn data_schema(event_type: EventType) -> Value {
-    let mut generator = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true).into_generator();
+    let mut generator =
+        SchemaSettings::draft2020_12().for_serialize().with(|s| s.inline_subschemas = true).into_generator();
     let mut schema = event_type.data_schema(&mut generator).to_value();
     if let Some(object) = schema.as_object_mut() {
         object.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));

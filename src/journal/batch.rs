@@ -119,6 +119,17 @@ pub struct DeviceStatus {
     pub retired: bool,
 }
 
+/// How large the journal is and how fast the disk takes what is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The file's size, in bytes, without SQLite's log beside it (16 MiB at most, more only while a reader holds it).
+    pub file_bytes: u64,
+    /// How much of it is in use; this is what the configured size bounds.
+    pub used_bytes: u64,
+    /// How long the last transaction took, until it was durable.
+    pub last_commit: std::time::Duration,
+}
+
 /// The journal was closed before the batch was committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the journal was closed before the events were committed")]

@@ -6,11 +6,20 @@
 //! the publisher takes them without touching the disk.
 
 mod batch;
+mod check;
+mod chores;
 mod condition;
+mod desk;
+mod gap;
+mod history;
 mod lock;
+mod mark;
 mod open;
 mod queue;
 mod read;
+mod recover;
+mod retention;
+mod room;
 mod schema;
 mod state;
 mod tail;
@@ -21,6 +30,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -28,10 +38,14 @@ use uuid::Uuid;
 use crate::config::settings::JournalSettings;
 use crate::event::DeviceId;
 
-pub use batch::{Batch, Closed, Committed, DeviceStatus, Row, SourceUpdate, StoredSource};
+pub use batch::{Batch, Closed, Committed, DeviceStatus, Row, SourceUpdate, StoredSource, Usage};
+pub use check::{Findings, Readable, Survey};
 pub use condition::{Condition, Trouble};
+pub use desk::{Desk, DeskError};
+pub use history::{Cursor, DeadLetter, Entry, History};
 pub use open::OpenError;
 pub use read::ReadError;
+pub use recover::{Recovered, Report, examine, recover};
 
 use queue::{Command, Queue};
 use state::State;
@@ -77,7 +91,14 @@ impl Journal {
             condition: watch::Sender::new(Condition::Ok),
             committed: watch::Sender::new(0),
         });
-        let writer = writer::Writer::new(Arc::clone(&shared), opened.connection, opened.lock, settings.clone());
+        let parts = writer::Parts {
+            connection: opened.connection,
+            lock: opened.lock,
+            mark: opened.mark,
+            constants: opened.constants,
+            settings: settings.clone(),
+        };
+        let writer = writer::Writer::new(Arc::clone(&shared), parts);
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run())
@@ -96,6 +117,11 @@ impl Journal {
     /// The journal's id, the `journalid` of every event it stores from now on.
     pub fn id(&self) -> Uuid {
         self.shared().id
+    }
+
+    /// The id that the journal had before, when this start found that it was rolled back (an older copy was restored).
+    pub fn previous_id(&self) -> Option<Uuid> {
+        self.state().previous
     }
 
     /// Commits a batch, all or nothing, and resolves when it is durable.
@@ -160,6 +186,20 @@ impl Journal {
     /// Every device that the journal knows.
     pub fn devices(&self) -> Vec<DeviceStatus> {
         self.state().devices()
+    }
+
+    /// How large the journal is.
+    pub fn usage(&self) -> Usage {
+        let path = self.shared().readers.path();
+        let file_bytes = std::fs::metadata(path).map_or(0, |m| m.len());
+        let state = self.state();
+        Usage { file_bytes, used_bytes: state.used, last_commit: state.last_commit }
+    }
+
+    /// For how long the writer has been in one transaction; `None` while it is in none. A disk that does not answer shows
+    /// here, whereas waiting for room or for a broker does not: for the watchdog.
+    pub fn busy_for(&self) -> Option<Duration> {
+        self.state().busy_since.map(|since| since.elapsed())
     }
 
     /// The sources that a device's link has told of, with the position of each.

@@ -5,22 +5,25 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
 use super::lock::{Lock, LockError};
-use super::schema;
+use super::mark::{self, Mark, MarkFile};
 use super::state::{State, Stream};
+use super::transaction::{self, Constants, Writing};
+use super::{check, gap, schema};
 use crate::config::settings::JournalSettings;
-use crate::event::DeviceId;
+use crate::event::{DeviceId, EventType};
 
 /// Why the journal was not opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A second daemon.
-    #[error("the journal {path} is in use by {holder}; stop that one first, or give this daemon a journal of its own")]
+    #[error("the journal {} is in use by {holder}; stop that one first, or give this daemon a journal of its own", path.display())]
     InUse {
         /// The journal.
         path: PathBuf,
@@ -28,7 +31,7 @@ pub enum OpenError {
         holder: String,
     },
     /// The folder or a file beside the journal cannot be used.
-    #[error("cannot use {path}: {source}; the folder must exist and belong to the user that the daemon runs as")]
+    #[error("cannot use {}: {source}; the folder must exist and belong to the user that the daemon runs as", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -36,7 +39,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// A file that is something else.
-    #[error("{path} is not a journal of instrumentd ({found}); nothing was changed, give the journal another path")]
+    #[error("{} is not a journal of instrumentd ({found}); nothing was changed, give the journal another path", path.display())]
     NotOurs {
         /// The file.
         path: PathBuf,
@@ -45,9 +48,9 @@ pub enum OpenError {
     },
     /// Made by a newer program.
     #[error(
-        "the journal {path} has version {version}, this program reads up to {}; nothing was changed, \
+        "the journal {} has version {version}, this program reads up to {own}; nothing was changed, \
          use the newer program or restore the backup that was made before the upgrade",
-        schema::VERSION
+        path.display(), own = schema::VERSION
     )]
     Newer {
         /// The journal.
@@ -55,8 +58,38 @@ pub enum OpenError {
         /// Its version.
         version: i64,
     },
+    /// The file is damaged.
+    #[error(
+        "the journal {path} is damaged: {found}; what can be read: {readable}; nothing was changed, \
+         `instrumentd journal check --journal {path}` tells more, and \
+         `instrumentd journal recover --journal {path}` keeps the damaged file aside and makes a new journal of what \
+         can be read", path = path.display()
+    )]
+    Damaged {
+        /// The journal.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What can be read, in words.
+        readable: String,
+    },
+    /// The file is gone or empty although it held events.
+    #[error(
+        "the journal {path} is {what}, but its mark {mark} says that it held {events} events; restore it from a backup, \
+         or remove the mark to begin a new journal", path = path.display(), mark = mark.display()
+    )]
+    Missing {
+        /// The journal.
+        path: PathBuf,
+        /// The mark beside it.
+        mark: PathBuf,
+        /// `not there` or `empty`.
+        what: &'static str,
+        /// How many events the journal held.
+        events: u64,
+    },
     /// SQLite refuses it.
-    #[error("cannot open the journal {path}: {source}")]
+    #[error("cannot open the journal {}: {source}", path.display())]
     Sqlite {
         /// The journal.
         path: PathBuf,
@@ -74,14 +107,27 @@ pub enum OpenError {
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) lock: Lock,
+    pub(super) mark: MarkFile,
     pub(super) state: State,
+    pub(super) constants: Constants,
 }
+
+/// A start waits at most this long for the check of the file; a larger file is checked as far as that goes, and damage
+/// behind it is found when it is read.
+const CHECK: Duration = Duration::from_secs(2);
 
 /// `<journal>.<suffix>`.
 pub(super) fn beside(journal: &Path, suffix: &str) -> PathBuf {
     let mut name = journal.as_os_str().to_owned();
     name.push(".");
     name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// SQLite's log beside the journal, there while a daemon has it open.
+pub(super) fn log_path(journal: &Path) -> PathBuf {
+    let mut name = journal.as_os_str().to_owned();
+    name.push("-wal");
     PathBuf::from(name)
 }
 
@@ -94,62 +140,179 @@ pub(super) fn open(settings: &JournalSettings, brokers: &[Arc<str>]) -> Result<O
         LockError::Held(holder) => OpenError::InUse { path: path.clone(), holder },
         LockError::Io(source) => OpenError::Io { path: super::lock::lock_path(path), source },
     })?;
-    inspect_header(path)?;
-    let (connection, state) =
-        prepare(path, brokers).map_err(|source| OpenError::Sqlite { path: path.clone(), source })?;
-    Ok(Opened { connection, lock, state })
+    let mark = Mark::read(path);
+    inspect_file(path, mark)?;
+    let sqlite = |source: rusqlite::Error| match check::is_damage(&source) {
+        true => damaged(path, source.to_string()),
+        false => OpenError::Sqlite { path: path.clone(), source },
+    };
+    if path.exists() {
+        // Read-only, so that a damaged file stays as it was found.
+        let reader = schema::connect_reader(path).map_err(sqlite)?;
+        let findings = check::quick_check(&reader, CHECK).map_err(sqlite)?;
+        if !findings.wrong.is_empty() {
+            return Err(damaged(path, findings.wrong.join("; ")));
+        }
+        if !findings.complete {
+            tracing::info!(journal = %path.display(), "The journal is large; its check at the start was cut short");
+        }
+    }
+    let mut connection = schema::connect_writer(path).map_err(sqlite)?;
+    schema::migrate(&mut connection).map_err(sqlite)?;
+    let (state, constants) = load(&connection, brokers, mark).map_err(sqlite)?;
+    let now = Mark { journal: state.id, events: state.streams.values().map(|stream| stream.last).sum() };
+    let mark = MarkFile::open(path, now).map_err(|source| OpenError::Io { path: mark::mark_path(path), source })?;
+    Ok(Opened { connection, lock, mark, state, constants })
 }
 
-/// Reads the header before SQLite touches the file: a foreign or newer one stays as it is.
-fn inspect_header(path: &Path) -> Result<(), OpenError> {
+fn damaged(path: &Path, found: String) -> OpenError {
+    let readable = match check::survey(path, CHECK) {
+        Ok(survey) => survey.to_string(),
+        Err(error) => format!("nothing ({error})"),
+    };
+    OpenError::Damaged { path: path.to_owned(), found, readable }
+}
+
+/// Looks at the file before SQLite touches it: a foreign or newer one stays as it is, and one that is gone is not made
+/// anew behind its owner's back.
+pub(super) fn inspect_file(path: &Path, mark: Option<Mark>) -> Result<(), OpenError> {
+    let missing = |what| match mark {
+        Some(Mark { events, .. }) if events > 0 => {
+            Err(OpenError::Missing { path: path.to_owned(), mark: mark::mark_path(path), what, events })
+        }
+        _ => Ok(()),
+    };
     let mut header = [0u8; 100];
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return missing("not there"),
         Err(source) => return Err(OpenError::Io { path: path.to_owned(), source }),
     };
-    let length = file.metadata().map(|m| m.len()).unwrap_or_default();
-    if length == 0 {
-        return Ok(());
+    if file.metadata().map(|m| m.len()).unwrap_or_default() == 0 {
+        return missing("empty");
     }
-    let foreign = |found: &str| OpenError::NotOurs { path: path.to_owned(), found: found.to_owned() };
-    file.read_exact(&mut header).map_err(|_| foreign("it is too short to be one"))?;
+    // With a mark beside it, what looks like another file is a journal whose first page is damaged.
+    let foreign = |found: &str| match mark {
+        Some(_) => damaged(path, format!("its first page is not that of a journal: {found}")),
+        None => OpenError::NotOurs { path: path.to_owned(), found: found.to_owned() },
+    };
+    file.read_exact(&mut header).map_err(|_| foreign("it is too short"))?;
     if !header.starts_with(b"SQLite format 3\0") {
         return Err(foreign("it is no SQLite file"));
     }
     let number = |at: usize| i64::from(i32::from_be_bytes(std::array::from_fn(|i| header[at + i])));
+    let version = number(60);
+    if number(68) == 0 && version == 0 && mark.is_none() {
+        // A first start that was cut short before the tables were made; SQLite's own check follows.
+        return unused(path);
+    }
     if number(68) != i64::from(schema::APPLICATION_ID) {
         return Err(foreign("it is an SQLite file of another program"));
     }
-    let version = number(60);
     if version > i64::from(schema::VERSION) {
         return Err(OpenError::Newer { path: path.to_owned(), version });
     }
     Ok(())
 }
 
-fn prepare(path: &Path, brokers: &[Arc<str>]) -> rusqlite::Result<(Connection, State)> {
-    let mut connection = schema::connect_writer(path)?;
-    schema::migrate(&mut connection)?;
-    let transaction = connection.transaction()?;
-    let id: Option<Vec<u8>> =
-        transaction.query_row("SELECT value FROM journal WHERE name = 'id'", [], |row| row.get(0)).optional()?;
-    let id = match id.and_then(|bytes| Uuid::from_slice(&bytes).ok()) {
-        Some(id) => id,
-        None => {
-            let id = Uuid::now_v7();
-            transaction.execute("INSERT OR REPLACE INTO journal VALUES('id', ?1)", [id.as_bytes().as_slice()])?;
-            id
-        }
-    };
-    let mut state = State::new(id);
-    load_streams(&transaction, &mut state)?;
-    load_positions(&transaction, &mut state, brokers)?;
-    transaction.commit()?;
-    Ok((connection, state))
+/// Passes an SQLite file that says nothing about whose it is only when there is nothing in it.
+fn unused(path: &Path) -> Result<(), OpenError> {
+    let count = schema::connect_reader(path)
+        .and_then(|connection| connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)));
+    match count {
+        Ok(0i64) => Ok(()),
+        _ => Err(OpenError::NotOurs {
+            path: path.to_owned(),
+            found: "it is an SQLite file of another program".to_owned(),
+        }),
+    }
 }
 
-fn load_streams(connection: &Connection, state: &mut State) -> rusqlite::Result<()> {
+/// Takes into memory what the writer needs, and decides whether the journal is still the one it was.
+fn load(connection: &Connection, brokers: &[Arc<str>], mark: Option<Mark>) -> rusqlite::Result<(State, Constants)> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let loaded = load_in_transaction(connection, brokers, mark);
+    match loaded {
+        Ok(loaded) => {
+            connection.execute_batch("COMMIT")?;
+            Ok(loaded)
+        }
+        Err(error) => {
+            transaction::roll_back(connection);
+            Err(error)
+        }
+    }
+}
+
+fn load_in_transaction(
+    connection: &Connection,
+    brokers: &[Arc<str>],
+    mark: Option<Mark>,
+) -> rusqlite::Result<(State, Constants)> {
+    let id: Option<Vec<u8>> =
+        connection.query_row("SELECT value FROM journal WHERE name = 'id'", [], |row| row.get(0)).optional()?;
+    let id = id.and_then(|bytes| Uuid::from_slice(&bytes).ok());
+    let mut state = State::new(id.unwrap_or_else(Uuid::now_v7));
+    load_streams(connection, &mut state)?;
+    load_positions(connection, &mut state, brokers)?;
+    let events: u64 = state.streams.values().map(|stream| stream.last).sum();
+    let rolled_back = match (id, mark) {
+        (None, _) => None,
+        (Some(_), None) if events > 0 => Some("the mark beside it is missing, so it may be an older copy".to_owned()),
+        (Some(id), Some(mark)) if mark.journal != id => Some("the mark beside it is another journal's".to_owned()),
+        (Some(_), Some(mark)) if mark.events > events => {
+            Some(format!("it holds {events} events, but it had held {} before", mark.events))
+        }
+        _ => None,
+    };
+    if rolled_back.is_some() {
+        state.previous = id;
+        state.id = Uuid::now_v7();
+    }
+    if id != Some(state.id) {
+        connection.execute("INSERT OR REPLACE INTO journal VALUES('id', ?1)", [state.id.as_bytes().as_slice()])?;
+    }
+    let names = EventType::ALL.iter().map(|t| (t.category().into(), t.name().into()));
+    let types = schema::types(connection)?.into_iter().zip(names).map(|(n, (c, s))| (n, c, s)).collect();
+    let constants = Constants { journal: state.id, types };
+    if let Some(why) = rolled_back {
+        tracing::warn!(journal = %state.id, previous = ?state.previous, why, "The journal was rolled back and has a new id");
+        record_roll_back(connection, &constants, &mut state, &why)?;
+    }
+    Ok((state, constants))
+}
+
+/// Every device's first event under the new id says that events may have been numbered twice.
+fn record_roll_back(
+    connection: &Connection,
+    constants: &Constants,
+    state: &mut State,
+    why: &str,
+) -> rusqlite::Result<()> {
+    let now = Timestamp::now();
+    let mut writing = Writing::within(connection, constants, now)?;
+    for (device, stream) in state.streams.iter().filter(|(_, stream)| !stream.retired) {
+        let lost = gap::Lost {
+            reason: "rollback",
+            key: format!("rollback/{}", constants.journal),
+            from: None,
+            to: Some(now),
+            text: format!(
+                "the journal is an older copy of itself ({why}): sequences after {} may have been given before under \
+                 another journal id; what its sources still hold is read again under the same event ids",
+                stream.last
+            ),
+        };
+        if let Some(batch) = gap::batch(device, stream.source.as_deref(), lost, now) {
+            writing.batch(&batch, |_| Some(stream.clone()))?;
+        }
+    }
+    let outcome = writing.finish()?;
+    state.streams.extend(outcome.streams);
+    Ok(())
+}
+
+pub(super) fn load_streams(connection: &Connection, state: &mut State) -> rusqlite::Result<()> {
     let mut devices = connection.prepare("SELECT number, device, source, last, retired FROM devices")?;
     let mut first = connection.prepare("SELECT min(key) FROM payloads WHERE key BETWEEN ?1 AND ?2")?;
     let mut last = connection.prepare("SELECT max(key) FROM payloads WHERE key BETWEEN ?1 AND ?2")?;

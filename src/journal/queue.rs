@@ -115,16 +115,15 @@ impl Queue {
         locked(&self.inner).commands.is_empty()
     }
 
-    /// Waits until `until`, or until the queue is closed: then true.
-    pub(super) fn pause(&self, until: Instant) -> bool {
+    /// Waits until `until`, or until something other than a batch is to be looked at.
+    pub(super) fn pause(&self, until: Instant) {
         let mut inner = locked(&self.inner);
-        while !inner.closed {
+        while !inner.closed && !inner.woken {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return false;
+                break;
             }
             inner = self.wake.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        true
     }
 }

@@ -1,7 +1,7 @@
 //! Reading the file, beside the writer.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -36,6 +36,10 @@ impl Pool {
         Self { path, idle: Mutex::default() }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Runs `read` on a connection. One on which it failed is not used again.
     pub(super) fn with<T>(&self, read: impl FnOnce(&mut Reader) -> rusqlite::Result<T>) -> Result<T, ReadError> {
         let failed = |source| ReadError { path: self.path.clone(), source };
@@ -58,7 +62,7 @@ type TypeNames = (Arc<str>, Arc<str>);
 
 /// One read-only connection.
 pub(super) struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
     types: HashMap<i64, TypeNames>,
 }
 
@@ -75,8 +79,19 @@ impl Reader {
         sequence: u64,
         limit: usize,
     ) -> rusqlite::Result<Vec<Row>> {
+        Ok(self.entries(device, number, sequence, limit)?.into_iter().map(|(row, _)| row).collect())
+    }
+
+    /// The same with the millisecond at which each was recorded.
+    pub(super) fn entries(
+        &mut self,
+        device: &DeviceId,
+        number: i64,
+        sequence: u64,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<(Row, i64)>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT key, type, payload FROM payloads WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3",
+            "SELECT key, type, payload, recorded FROM payloads WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let range = (schema::key(number, sequence), schema::key(number, u64::MAX), limit);
@@ -88,9 +103,30 @@ impl Reader {
             bytes += payload.len();
             let (category, name) = type_names(&self.connection, &mut self.types, row.get(1)?)?;
             let sequence = schema::sequence(row.get(0)?);
-            found.push(Row { device: device.clone(), sequence, category, name, payload });
+            found.push((Row { device: device.clone(), sequence, category, name, payload }, row.get(3)?));
         }
         Ok(found)
+    }
+
+    /// The last sequence that was recorded before a moment, found by halving: recorded times ascend with sequences, but
+    /// for a clock that was set back.
+    pub(super) fn last_before(&self, number: i64, millisecond: i64) -> rusqlite::Result<u64> {
+        let mut at_or_after = self
+            .connection
+            .prepare_cached("SELECT key, recorded FROM payloads WHERE key >= ?1 AND key <= ?2 ORDER BY key LIMIT 1")?;
+        let end = schema::key(number, u64::MAX);
+        let (mut low, mut high) = (0, schema::sequence(end));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found: Option<(i64, i64)> = at_or_after
+                .query_row((schema::key(number, middle + 1), end), |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            match found {
+                Some((key, recorded)) if recorded < millisecond => low = schema::sequence(key),
+                _ => high = middle,
+            }
+        }
+        Ok(low)
     }
 
     pub(super) fn sources(&mut self, number: i64, link: &str) -> rusqlite::Result<Vec<StoredSource>> {

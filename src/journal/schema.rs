@@ -1,9 +1,9 @@
 //! The tables, their versions, and how a connection is set up.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::event::EventType;
 
@@ -65,12 +65,24 @@ pub(super) fn device(key: i64) -> i64 {
 
 /// The writer's connection; makes the file where there is none.
 pub(super) fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    connect(path, OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// The writer's connection to a file that is there.
+pub(super) fn reconnect_writer(path: &Path) -> rusqlite::Result<Connection> {
+    connect(path, OpenFlags::empty())
+}
+
+fn connect(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(48);
-    // Before the first table is made, or it has no effect.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    if pages == 0 {
+        // Before the first table is made, or it has no effect.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // In KiB: holds the pages at which the tables grow, and little else.
@@ -84,11 +96,37 @@ pub(super) fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
 
 /// A connection that only reads; works beside a writer in another process.
 pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let opened = open_reader(path, OpenFlags::empty());
+    match opened.as_ref().err().and_then(rusqlite::Error::sqlite_error_code) {
+        // SQLite wants to make its log beside the file even to read. Who may not do that, and finds no log because no
+        // daemon runs, reads a file that nobody writes.
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if !super::open::log_path(path).exists() => {
+            open_reader(&immutable(path), OpenFlags::SQLITE_OPEN_URI)
+        }
+        _ => opened,
+    }
+}
+
+fn open_reader(name: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = Connection::open_with_flags(name, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "cache_size", -512)?;
     Ok(connection)
+}
+
+/// The URI by which SQLite opens a file that does not change.
+fn immutable(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut uri = String::from("file:");
+    for byte in absolute.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*byte)),
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    PathBuf::from(uri)
 }
 
 /// Brings the tables to this program's version, all steps in one transaction. The file's version is not newer.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -53,21 +54,33 @@ const DEAD_LETTERS: usize = 1024;
 
 pub(super) struct State {
     pub(super) id: Uuid,
+    /// The id before, when this start found that the journal was rolled back.
+    pub(super) previous: Option<Uuid>,
     pub(super) streams: HashMap<DeviceId, Stream>,
     /// Settled up to, by broker and device; the configured brokers are all here.
     pub(super) positions: HashMap<Arc<str>, HashMap<DeviceId, u64>>,
     pub(super) pending: Pending,
     pub(super) rows: Tail,
+    /// Bytes of the file that are in use, as of the last look.
+    pub(super) used: u64,
+    /// How long the last transaction took.
+    pub(super) last_commit: Duration,
+    /// Since when the writer is in a transaction.
+    pub(super) busy_since: Option<Instant>,
 }
 
 impl State {
     pub(super) fn new(id: Uuid) -> Self {
         Self {
             id,
+            previous: None,
             streams: HashMap::new(),
             positions: HashMap::new(),
             pending: Pending::default(),
             rows: Tail::default(),
+            used: 0,
+            last_commit: Duration::ZERO,
+            busy_since: None,
         }
     }
 

@@ -50,12 +50,4 @@ impl Tail {
         });
         Some(within.cloned().collect())
     }
-
-    /// Drops what is held of a device.
-    pub(super) fn forget(&mut self, device: &DeviceId) {
-        for row in self.rows.remove(device).into_iter().flatten() {
-            self.bytes -= row.payload.len() + ROW_OVERHEAD;
-        }
-        self.order.retain(|name| name != device);
-    }
 }

@@ -9,8 +9,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::batch::{Batch, Committed, Row, SourceUpdate};
-use super::schema;
+use super::retention::Removed;
 use super::state::{Pending, Stream};
+use super::{gap, schema};
 use crate::event::{DeviceId, Prepared, Scope, Stamp};
 
 /// Why the journal minted a later revision.
@@ -85,6 +86,15 @@ impl<'c> Writing<'c> {
         now: Timestamp,
     ) -> rusqlite::Result<Self> {
         connection.execute_batch("BEGIN IMMEDIATE")?;
+        Self::within(connection, constants, now)
+    }
+
+    /// The same inside a transaction that was begun before.
+    pub(super) fn within(
+        connection: &'c Connection,
+        constants: &'c Constants,
+        now: Timestamp,
+    ) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             constants,
@@ -307,8 +317,39 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
+    /// Records that payloads of `stream` were removed although some broker had them only up to `settled`.
+    pub(super) fn drop_oldest(&mut self, removed: &Removed, settled: u64, stream: &Stream) -> rusqlite::Result<()> {
+        let first = removed.first.max(settled + 1);
+        let at = |millisecond| Timestamp::from_millisecond(millisecond).ok();
+        let lost = gap::Lost {
+            reason: "drop-oldest",
+            key: format!("dropped/{}/{first}/{}", self.constants.journal, removed.last),
+            from: at(removed.recorded.0),
+            to: at(removed.recorded.1),
+            text: format!(
+                "the journal had reached its size before every broker had acknowledged: the events with sequences {first} \
+                 to {} were removed; a broker that was behind does not get them, and they cannot be replayed",
+                removed.last
+            ),
+        };
+        match gap::batch(&removed.device, stream.source.as_deref(), lost, self.now) {
+            Some(batch) => {
+                self.batch(&batch, |_| Some(Stream { first_available: removed.first_available, ..stream.clone() }))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Makes it durable.
     pub(super) fn commit(self) -> rusqlite::Result<Outcome> {
+        let connection = self.connection;
+        let outcome = self.finish()?;
+        connection.execute_batch("COMMIT")?;
+        Ok(outcome)
+    }
+
+    /// Writes what is collected until the end; the transaction stays open.
+    pub(super) fn finish(self) -> rusqlite::Result<Outcome> {
         let mut set = self.connection.prepare_cached("INSERT OR REPLACE INTO scopes VALUES(?1, ?2, ?3, ?4, ?5)")?;
         for ((number, scope), span) in &self.scopes {
             if let (true, Some((first, last))) = (span.changed, span.range) {
@@ -317,7 +358,6 @@ impl<'c> Writing<'c> {
             }
         }
         drop(set);
-        self.connection.execute_batch("COMMIT")?;
         Ok(self.outcome)
     }
 }

@@ -1,5 +1,6 @@
 //! The writer thread: takes what is waiting, writes it in one transaction, tells everyone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,12 +9,15 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::condition::{Condition, Trouble};
 use super::lock::Lock;
+use super::mark::MarkFile;
 use super::queue::Command;
+use super::retention::{self, Removed};
+use super::room::{self, Reserve};
 use super::state::Pending;
 use super::transaction::{Constants, Outcome, Writing, roll_back};
-use super::{Shared, locked, schema};
-use crate::config::settings::JournalSettings;
-use crate::event::EventType;
+use super::{Shared, chores::Chores, locked, schema};
+use crate::config::settings::{JournalSettings, WhenFull};
+use crate::event::DeviceId;
 
 /// One transaction takes at most this many events …
 const ROWS: usize = 4096;
@@ -27,21 +31,32 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Pages in the log from which it is moved to the file when nothing waits, and from which it is moved in any case.
-const LOG_IDLE: i64 = 1000;
-const LOG_BUSY: i64 = 4000;
+/// While the journal is full it is looked at this often, beside whenever a broker settles something.
+const FULL_PAUSE: Duration = Duration::from_millis(500);
+
+/// What the writer is given.
+pub(super) struct Parts {
+    pub(super) connection: Connection,
+    pub(super) lock: Lock,
+    pub(super) mark: MarkFile,
+    pub(super) constants: Constants,
+    pub(super) settings: JournalSettings,
+}
 
 pub(super) struct Writer {
-    shared: Arc<Shared>,
-    connection: Connection,
-    settings: JournalSettings,
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Connection,
+    pub(super) settings: JournalSettings,
+    pub(super) chores: Chores,
     constants: Constants,
-    /// Since when positions wait.
+    mark: MarkFile,
+    reserve: Reserve,
+    /// How much of the file is in use, as of the last look.
+    used: u64,
+    /// By when positions that wait have to be written.
     settle_by: Option<Instant>,
     pause: Duration,
     commits: u64,
-    /// About how many pages the log holds that are not in the file.
-    log_pages: i64,
     _lock: Lock,
 }
 
@@ -54,18 +69,37 @@ impl Drop for End {
     }
 }
 
+/// What kept the waiting batches from being written.
+enum Obstacle {
+    /// The configured size is reached.
+    Full,
+    /// SQLite or the system said so.
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Obstacle {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, connection: Connection, lock: Lock, settings: JournalSettings) -> Self {
-        let constants = Constants { journal: shared.id, types: Vec::new() };
+    pub(super) fn new(shared: Arc<Shared>, parts: Parts) -> Self {
+        let Parts { connection, lock, mark, constants, settings } = parts;
+        let mut reserve = Reserve::new(&settings.path);
+        reserve.keep();
         Self {
+            used: retention::used(&connection).unwrap_or(0),
             shared,
             connection,
             settings,
+            chores: Chores::new(),
             constants,
+            mark,
+            reserve,
             settle_by: None,
             pause: FIRST_PAUSE,
             commits: 0,
-            log_pages: 0,
             _lock: lock,
         }
     }
@@ -74,37 +108,42 @@ impl Writer {
         let _end = End(Arc::clone(&self.shared));
         let mut waiting: Vec<Command> = Vec::new();
         loop {
-            if waiting.is_empty() {
-                let taken = self.shared.queue.take(self.settle_by, ROWS, BYTES);
-                waiting = taken.commands;
-                if taken.closed {
-                    // One try for what was accepted before the end; whoever waits is told by the dropped reply.
-                    if let Err(error) = self.write(&mut waiting) {
-                        tracing::warn!(%error, "The journal closed without writing what was still waiting");
-                    }
-                    return self.finish();
-                }
-            }
+            // What could not be written does not wait for something else to happen; its pause is over.
+            let until = match waiting.is_empty() {
+                true => self.settle_by.into_iter().chain([self.chores.due()]).min(),
+                false => Some(Instant::now()),
+            };
+            let taken = self.shared.queue.take(until, ROWS, BYTES);
+            waiting.extend(taken.commands);
             let due = self.settle_by.is_some_and(|by| by <= Instant::now());
-            if waiting.is_empty() && !due {
+            if waiting.is_empty() && !due && !taken.closed {
                 self.note_pending();
+                self.do_chores();
                 continue;
             }
-            match self.write(&mut waiting) {
-                Ok(()) => {
-                    self.pause = FIRST_PAUSE;
-                    self.is_well();
-                    self.tidy();
+            let obstacle = self.write_waiting(&mut waiting).err();
+            if taken.closed {
+                if let Some(Obstacle::Failed(error)) = obstacle {
+                    tracing::warn!(%error, "The journal closed without writing what was still waiting");
                 }
-                Err(error) => {
-                    self.is_ill(&error);
-                    let until = Instant::now() + self.pause;
-                    self.pause = (self.pause * 2).min(LAST_PAUSE);
-                    if self.shared.queue.pause(until) {
-                        return self.finish();
-                    }
-                }
+                return self.finish();
             }
+            let Some(obstacle) = obstacle else {
+                self.pause = FIRST_PAUSE;
+                self.is_well();
+                self.do_chores();
+                continue;
+            };
+            let pause = match &obstacle {
+                Obstacle::Full => FULL_PAUSE,
+                Obstacle::Failed(_) => self.pause,
+            };
+            self.pause = (pause * 2).min(LAST_PAUSE);
+            self.is_ill(&obstacle);
+            if self.write_urgent(&mut waiting, &obstacle) {
+                continue;
+            }
+            self.shared.queue.pause(Instant::now() + pause);
         }
     }
 
@@ -118,38 +157,153 @@ impl Writer {
         };
     }
 
+    /// Writes all of `waiting` and what rides along, and answers. What cannot be written stays.
+    fn write_waiting(&mut self, waiting: &mut Vec<Command>) -> Result<(), Obstacle> {
+        // Who does not wait any more does not want it; see `Journal::commit`.
+        waiting.retain(|command| !command.reply.is_closed());
+        if self.has_room(waiting)? {
+            return Ok(self.write(waiting)?);
+        }
+        let mut small = room::take_allowed(waiting, room::is_small);
+        let written = self.write(&mut small);
+        waiting.append(&mut small);
+        written?;
+        Err(Obstacle::Full)
+    }
+
+    /// While nothing can be written: gaps, out of the reserved space. True when some were written.
+    fn write_urgent(&mut self, waiting: &mut Vec<Command>, obstacle: &Obstacle) -> bool {
+        let allowed = match obstacle {
+            Obstacle::Full => self.used < self.settings.max_bytes + room::BEYOND,
+            Obstacle::Failed(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+        };
+        if !allowed || !waiting.iter().any(room::is_urgent) {
+            return false;
+        }
+        let mut urgent = room::take_allowed(waiting, room::is_urgent);
+        if urgent.is_empty() {
+            return false;
+        }
+        let mut written = self.write(&mut urgent);
+        if written.is_err() && self.reserve.release() {
+            written = self.write(&mut urgent);
+        }
+        waiting.append(&mut urgent);
+        written.is_ok()
+    }
+
+    /// Whether `waiting` fits into the configured size, after removing what may be removed.
+    fn has_room(&mut self, waiting: &[Command]) -> rusqlite::Result<bool> {
+        let bytes: usize = waiting.iter().filter(|c| !room::is_small(c)).map(|command| command.bytes).sum();
+        if bytes == 0 {
+            return Ok(true);
+        }
+        let most = self.settings.max_bytes.saturating_sub(bytes as u64);
+        if self.used <= most {
+            return Ok(true);
+        }
+        // Some more than is needed now, so that not every commit has to.
+        let goal = most.saturating_sub(self.settings.max_bytes / 50);
+        self.remove_until(goal, false)?;
+        if self.used > most && self.settings.when_full == WhenFull::DropOldest {
+            self.remove_until(goal, true)?;
+        }
+        Ok(self.used <= most)
+    }
+
+    /// Removes payloads, oldest first, until `goal` bytes are in use or there are none left to remove.
+    fn remove_until(&mut self, goal: u64, unsettled: bool) -> rusqlite::Result<()> {
+        while self.used > goal {
+            let candidates = {
+                let state = locked(&self.shared.state);
+                if unsettled { state.all_candidates() } else { state.settled_candidates() }
+            };
+            let Some(candidate) = retention::oldest(&self.connection, candidates)? else { break };
+            let used = self.used;
+            let excess = used - goal;
+            let settled = locked(&self.shared.state).settled(&candidate.device);
+            let mut writing = Writing::begin(&self.connection, &self.constants, Timestamp::now())?;
+            let step = (|| {
+                let stream = locked(&self.shared.state).streams.get(&candidate.device).cloned().unwrap_or_default();
+                let removed = retention::remove(&self.connection, &candidate, stream.last, i64::MAX, excess)?;
+                if let Some(removed) = removed.as_ref().filter(|removed| removed.last > settled) {
+                    writing.drop_oldest(removed, settled, &stream)?;
+                }
+                Ok(removed)
+            })();
+            let removed = match step {
+                Ok(removed) => removed,
+                Err(error) => {
+                    drop(writing);
+                    roll_back(&self.connection);
+                    return Err(error);
+                }
+            };
+            let outcome = self.end(writing)?;
+            let nothing_left = removed.is_none();
+            self.forget_removed(removed.as_slice());
+            self.publish(outcome, &mut Vec::new());
+            if nothing_left {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what was removed out of memory too.
+    pub(super) fn forget_removed(&mut self, removed: &[Removed]) {
+        let mut state = locked(&self.shared.state);
+        for removed in removed {
+            state.removed(removed);
+        }
+        drop(state);
+        self.look_at_size();
+    }
+
+    fn look_at_size(&mut self) {
+        self.used = retention::used(&self.connection).unwrap_or(self.used);
+        locked(&self.shared.state).used = self.used;
+    }
+
+    /// Ends the transaction, durable or not at all.
+    fn end(&self, writing: Writing<'_>) -> rusqlite::Result<Outcome> {
+        writing.commit().inspect_err(|_| roll_back(&self.connection))
+    }
+
     /// Writes all of `commands` and what rides along, and answers. On an error nothing is written and all is kept.
     fn write(&mut self, commands: &mut Vec<Command>) -> rusqlite::Result<()> {
-        // Who does not wait any more does not want it; see `Journal::commit`.
-        commands.retain(|command| !command.reply.is_closed());
         let pending = std::mem::take(&mut locked(&self.shared.state).pending);
         if commands.is_empty() && pending.is_empty() {
             self.settle_by = None;
             return Ok(());
         }
-        match self.transaction(commands, &pending) {
+        let began = Instant::now();
+        locked(&self.shared.state).busy_since = Some(began);
+        let done = self.transaction(commands, &pending);
+        {
+            let mut state = locked(&self.shared.state);
+            state.busy_since = None;
+            state.last_commit = began.elapsed();
+        }
+        match done {
             Ok(outcome) => {
                 self.settle_by = None;
                 let bytes: usize = commands.iter().map(|command| command.bytes).sum();
-                // A page holds about 3 KiB of new rows; a few pages are touched by the smallest commit.
-                self.log_pages += i64::try_from(bytes / 3072).unwrap_or(LOG_BUSY) + 6;
+                self.chores.wrote(bytes);
                 self.publish(outcome, commands);
+                self.look_at_size();
                 Ok(())
             }
             Err(error) => {
                 roll_back(&self.connection);
                 self.take_back(pending);
+                self.reconnect(&error);
                 Err(error)
             }
         }
     }
 
-    fn transaction(&mut self, commands: &[Command], pending: &Pending) -> rusqlite::Result<Outcome> {
-        if self.constants.types.is_empty() {
-            let numbers = schema::types(&self.connection)?;
-            let names = EventType::ALL.iter().map(|t| (t.category().into(), t.name().into()));
-            self.constants.types = numbers.into_iter().zip(names).map(|(n, (c, s))| (n, c, s)).collect();
-        }
+    fn transaction(&self, commands: &[Command], pending: &Pending) -> rusqlite::Result<Outcome> {
         let state = &self.shared.state;
         let mut writing = Writing::begin(&self.connection, &self.constants, Timestamp::now())?;
         for command in commands {
@@ -171,9 +325,24 @@ impl Writer {
         state.pending.dead = dead;
     }
 
+    /// After the system failed to write, what its cache holds of the log is not to be trusted: a new connection reads the
+    /// log again and takes from it what is whole.
+    fn reconnect(&mut self, error: &rusqlite::Error) {
+        if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            // Once all of the log is in the file, it is written from its start again and needs no further room. Without
+            // room for that either, it is as it was.
+            let _ = schema::checkpoint(&self.connection, "RESTART");
+            return;
+        }
+        match schema::reconnect_writer(&self.settings.path) {
+            Ok(connection) => self.connection = connection,
+            Err(error) => tracing::debug!(%error, "The journal could not be opened again; it is tried again"),
+        }
+    }
+
     /// After the commit: memory first, then those who wait, then those who watch.
     fn publish(&mut self, outcome: Outcome, commands: &mut Vec<Command>) {
-        let new_rows = !outcome.rows.is_empty();
+        let new_rows = outcome.rows.len() as u64;
         {
             let mut state = locked(&self.shared.state);
             state.streams.extend(outcome.streams);
@@ -181,62 +350,83 @@ impl Writer {
                 state.rows.push(row);
             }
         }
-        if new_rows {
-            self.commits += 1;
-            self.shared.committed.send_replace(self.commits);
-        }
         for (command, committed) in commands.drain(..).zip(outcome.committed) {
             let _ = command.reply.send(committed);
         }
+        if new_rows > 0 {
+            self.commits += 1;
+            self.shared.committed.send_replace(self.commits);
+            self.mark.add(self.constants.journal, new_rows);
+        }
     }
 
-    /// Moves the log into the file, when that disturbs nobody or has to be.
-    fn tidy(&mut self) {
-        if self.log_pages < LOG_IDLE || (self.log_pages < LOG_BUSY && !self.shared.queue.is_idle()) {
-            return;
-        }
-        match schema::checkpoint(&self.connection, "PASSIVE") {
-            // What a reader still needs stays, and is moved with the next lot.
-            Ok((logged, moved)) => self.log_pages = (logged - moved).min(LOG_IDLE / 2),
-            Err(error) => {
-                tracing::warn!(%error, "Moving the journal's log into its file failed; it is tried again");
-                self.log_pages = 0;
-            }
+    fn do_chores(&mut self) {
+        if Chores::run(self) {
+            self.reserve.keep();
         }
     }
 
     fn is_well(&self) {
         self.shared.condition.send_if_modified(|condition| {
             let was_ill = *condition != Condition::Ok;
+            if was_ill {
+                tracing::info!(was = condition.name(), "The journal writes again");
+            }
             *condition = Condition::Ok;
             was_ill
         });
     }
 
-    fn is_ill(&self, error: &rusqlite::Error) {
+    fn is_ill(&self, obstacle: &Obstacle) {
+        let now = self.shared.condition.borrow().clone();
+        let since = now.trouble().map_or_else(Timestamp::now, |trouble| trouble.since);
         let path = self.settings.path.display();
-        let text = format!("writing the journal {path} failed: {error}");
-        let since = self.shared.condition.borrow().trouble().map_or_else(Timestamp::now, |t| t.since);
-        let trouble = |remedy: &str| Trouble { since, text: text.clone(), remedy: remedy.to_owned() };
-        let condition = match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => {
-                Condition::DiskFull(trouble("make room on the file system; recording goes on by itself"))
-            }
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => Condition::ReadOnly(trouble(
-                "mount the file system writable and give the file to the daemon's user; recording goes on by itself",
-            )),
-            _ => Condition::IoError(trouble(
-                "look at the kernel's log for errors of the disk; recording goes on by itself once writing succeeds",
-            )),
+        let failed = |error: &rusqlite::Error| format!("writing the journal {path} failed: {error}");
+        let (make, text, remedy): (fn(Trouble) -> Condition, String, &str) = match obstacle {
+            Obstacle::Full => (
+                Condition::Full,
+                format!(
+                    "the journal {path} has reached its size of {} MiB with events that a broker has not acknowledged",
+                    self.settings.max_bytes >> 20
+                ),
+                "let the brokers acknowledge, raise max_bytes, or remove a broker that is gone from the configuration; \
+                 sources wait and recording goes on by itself",
+            ),
+            Obstacle::Failed(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => (
+                    Condition::DiskFull,
+                    failed(error),
+                    "make room on the file system; sources wait and recording goes on by itself",
+                ),
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
+                    Condition::ReadOnly,
+                    failed(error),
+                    "mount the file system writable and give the file to the daemon's user; recording goes on by itself",
+                ),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (
+                    Condition::IoError,
+                    failed(error),
+                    "the file is damaged: stop the daemon and run `instrumentd journal check`",
+                ),
+                _ => (
+                    Condition::IoError,
+                    failed(error),
+                    "look at the kernel's log for errors of the disk; recording goes on by itself once writing succeeds",
+                ),
+            },
         };
-        self.shared.condition.send_if_modified(|now| {
-            let changed = now.name() != condition.name();
-            if changed {
-                tracing::error!(condition = condition.name(), %error, "The journal cannot write");
-            }
-            *now = condition;
-            changed
-        });
+        let condition = make(Trouble { since, text, remedy: remedy.to_owned() });
+        if condition.name() != now.name() {
+            let text = condition.trouble().map_or("", |trouble| &trouble.text);
+            tracing::error!(condition = condition.name(), text, remedy, "The journal does not take events");
+        }
+        self.shared.condition.send_if_modified(|now| std::mem::replace(now, condition.clone()) != condition);
+    }
+
+    /// The last sequences, for what has to stand in the file when payloads go.
+    pub(super) fn lasts(&self) -> HashMap<DeviceId, u64> {
+        let state = locked(&self.shared.state);
+        state.streams.iter().map(|(device, stream)| (device.clone(), stream.last)).collect()
     }
 
     /// Closes the file; its log goes into it.
@@ -244,5 +434,6 @@ impl Writer {
         if let Err(error) = schema::checkpoint(&self.connection, "TRUNCATE") {
             tracing::warn!(%error, "The journal's log was not moved into its file; the next start does it");
         }
+        self.mark.sync();
     }
 }

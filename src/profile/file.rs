@@ -2,7 +2,8 @@
 
 use super::{Family, TimeTrust};
 use crate::config::quantities::Lasting;
-use crate::config::reader::{At, tables};
+use crate::config::reader::At;
+use crate::config::tables::tables;
 use crate::config::values::{Number, OneOf, Positive, Text, Whole};
 use crate::event::cultivation::ChannelKind;
 

@@ -131,6 +131,8 @@ pub struct Units {
     pub oxygen: Arc<str>,
     /// Of fluorescence.
     pub fluorescence: Arc<str>,
+    /// Of channels of which nothing tells what they measure.
+    pub unknown: Arc<str>,
 }
 
 impl Units {
@@ -140,7 +142,8 @@ impl Units {
             ChannelKind::Biomass => &self.biomass,
             ChannelKind::Ph => &self.ph,
             ChannelKind::Do => &self.oxygen,
-            ChannelKind::Fluorescence | ChannelKind::Unknown => &self.fluorescence,
+            ChannelKind::Fluorescence => &self.fluorescence,
+            ChannelKind::Unknown => &self.unknown,
         }
     }
 }

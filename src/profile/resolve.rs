@@ -138,6 +138,7 @@ fn resolve_units(table: Option<&UnitsTable>) -> Units {
         ph: unit(table.map(|t| &t.ph), "pH"),
         oxygen: unit(table.map(|t| &t.r#do), "unresolved"),
         fluorescence: unit(table.map(|t| &t.fluorescence), "a.u."),
+        unknown: "unresolved".into(),
     }
 }
 

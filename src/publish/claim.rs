@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::event::{DeviceId, NodeId};
@@ -24,6 +25,7 @@ pub struct Claims {
 struct Facts {
     node: Option<String>,
     state: Option<String>,
+    since: Option<Timestamp>,
 }
 
 /// What a message below the site's prefix is about.
@@ -51,6 +53,13 @@ pub fn about(topic: &str, payload: &[u8]) -> About {
         }
         _ => About::Other,
     }
+}
+
+/// Whether `theirs`, a state of the node that we are, comes from a daemon that was started after the one that made
+/// `ours`. One that is older is a run before this one, or has been told by the broker that we took its session.
+pub fn is_newer(theirs: &[u8], ours: &[u8]) -> bool {
+    let since = |payload| serde_json::from_slice::<Facts>(payload).ok().and_then(|facts| facts.since);
+    since(theirs).zip(since(ours)).is_some_and(|(theirs, ours)| theirs > ours)
 }
 
 impl Claims {
@@ -99,6 +108,15 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_daemons_with_one_node_name_the_later_counts() {
+        let state = |since: &str| format!(r#"{{"state":"online","since":"{since}"}}"#).into_bytes();
+        let (early, late) = (state("2026-11-20T10:00:00.000Z"), state("2026-11-20T10:00:00.001Z"));
+        assert!(is_newer(&late, &early));
+        assert!(!is_newer(&early, &late) && !is_newer(&late, &late));
+        assert!(!is_newer(b"{}", &early) && !is_newer(&late, b"{}"));
+    }
 
     #[test]
     fn only_a_live_other_node_is_a_rival() {

@@ -11,8 +11,9 @@ use super::outbox::Row;
 use super::reason::{Refusal, Verdict};
 use crate::event::DeviceId;
 
-/// After a row was refused until somebody mends something, one row tries again after this long.
-const HOLD: Duration = Duration::from_secs(60);
+/// First and last wait before one row tries again after it was refused until somebody mends something: at least once in a
+/// minute, and sooner at first, when whoever set it up is still watching.
+const HOLD: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// First and last wait after a row that the broker could not take at that moment.
 const LATER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -31,6 +32,7 @@ pub struct Cursor {
     open: VecDeque<Open>,
     pause: Option<Pause>,
     later: Backoff,
+    hold: Backoff,
     /// The highest sequence that was ever handed over; what comes again below it is a repetition.
     highest: u64,
 }
@@ -92,6 +94,7 @@ impl Cursor {
             open: VecDeque::new(),
             pause: None,
             later: Backoff::new(LATER.0, LATER.1),
+            hold: Backoff::new(HOLD.0, HOLD.1),
             highest,
         }
     }
@@ -189,18 +192,23 @@ impl Cursor {
                 if was_probe {
                     self.pause = None;
                     self.later.reset();
+                    self.hold.reset();
                     change.pause_changed = true;
                 }
                 change.settled = self.advance();
             }
             Verdict::Later(refusal) => {
                 self.open[at].state = State::Again;
-                let wait = self.later.next(0.5 + roll / 2.0);
+                let first = self.pause.is_none();
+                let wait = if was_probe || first { self.later.next(0.5 + roll / 2.0) } else { Duration::ZERO };
                 change.pause_changed = self.refused(sequence, refusal, false, now + wait, was_probe);
             }
             Verdict::Hold(refusal) => {
                 self.open[at].state = State::Again;
-                change.pause_changed = self.refused(sequence, refusal, true, now + HOLD, was_probe);
+                // Of all the rows that were on their way, only the one that tries counts.
+                let first = self.pause.as_ref().is_none_or(|pause| !pause.held);
+                let wait = if was_probe || first { self.hold.next(1.0) } else { Duration::ZERO };
+                change.pause_changed = self.refused(sequence, refusal, true, now + wait, was_probe);
             }
         }
         change
@@ -213,7 +221,7 @@ impl Cursor {
         }
         let since = self.pause.as_ref().map_or_else(Timestamp::now, |pause| pause.since);
         let remedy = remedy.to_owned();
-        self.pause = Some(Pause { sequence, reason, remedy, held: true, since, until: now + HOLD, probe: None });
+        self.pause = Some(Pause { sequence, reason, remedy, held: true, since, until: now + HOLD.1, probe: None });
     }
 
     fn refused(&mut self, sequence: u64, refusal: Refusal, held: bool, until: Instant, was_probe: bool) -> bool {

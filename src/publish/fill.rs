@@ -166,9 +166,6 @@ impl Session<'_> {
             self.report.status.fail(text, "raise the broker's maximum packet size");
             return Ok(());
         }
-        if message.topic == self.context.own_state() {
-            self.memory.note_own_state(&message.payload);
-        }
         // Without retained messages at the broker, those who listen now see it at least.
         let retain = self.limits.retain;
         self.hand_over(topic, retain, message.payload.into(), properties, Item::Retained(message.topic))

@@ -1,6 +1,6 @@
 //! Connecting again and again: back-off, standing by, looking whether another instance is still there.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
+use super::claim::{Claims, is_newer};
 use super::connect::{PrepareError, Purpose, options};
 use super::opening::Opening;
 use super::outbox::Outbox;
@@ -32,8 +33,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const SUSPICIOUS: u32 = 4;
 const SHORT: Duration = Duration::from_secs(5);
 const FEW: u64 = 50;
-/// The node states that we remember having published.
-const OWN_STATES: usize = 32;
 
 /// What a publisher works with.
 pub struct Context {
@@ -74,9 +73,10 @@ impl Context {
         &self.requests
     }
 
-    /// The topic of our node's state, below the prefix.
-    pub fn own_state(&self) -> &str {
-        &self.own_state
+    /// Whether a state of our node's name was made by a daemon that was started after this one.
+    pub fn is_newer_than_us(&self, state: &[u8]) -> bool {
+        let own = self.standing.retained().into_iter().find(|message| message.topic == self.own_state);
+        own.is_some_and(|own| is_newer(state, &own.payload))
     }
 }
 
@@ -87,7 +87,6 @@ pub struct Memory {
     pub settled: BTreeMap<DeviceId, u64>,
     /// The highest sequence that was ever handed over.
     pub highest: BTreeMap<DeviceId, u64>,
-    own_states: VecDeque<Vec<u8>>,
 }
 
 impl Memory {
@@ -97,19 +96,6 @@ impl Memory {
             self.settled.insert(cursor.device.clone(), cursor.settled());
             self.highest.insert(cursor.device.clone(), cursor.highest());
         }
-    }
-
-    /// Notes a node state that we publish.
-    pub fn note_own_state(&mut self, payload: &[u8]) {
-        if self.own_states.len() == OWN_STATES {
-            self.own_states.pop_front();
-        }
-        self.own_states.push_back(payload.to_vec());
-    }
-
-    /// Whether a node state is one of ours. Before we published any, all are: the node's last run made it.
-    pub fn is_own_state(&self, payload: &[u8]) -> bool {
-        self.own_states.is_empty() || self.own_states.iter().any(|own| own == payload)
     }
 }
 
@@ -156,6 +142,7 @@ async fn run(context: Arc<Context>) {
         backoff,
         retain: true,
         standing_by: false,
+        session_present: false,
         suspicions: 0,
     };
     publisher.report.tell();
@@ -182,6 +169,8 @@ struct Publisher<'a> {
     /// Whether the broker keeps retained messages; assumed until it refuses a retained will.
     retain: bool,
     standing_by: bool,
+    /// Whether the broker still knew the session at the last connection.
+    session_present: bool,
     suspicions: u32,
 }
 
@@ -226,7 +215,6 @@ impl Publisher<'_> {
         let (client, mut eventloop) = event_loop(prepared, self.context);
         let end = match self.open(&client, &mut eventloop).await {
             Ok(opened) => {
-                let suspicious = opened.session_present;
                 tracing::info!(
                     broker = %self.context.settings.name,
                     address = %self.report.status.address,
@@ -240,19 +228,16 @@ impl Publisher<'_> {
                 self.report.status.enter(Phase::Connected);
                 self.report.tell();
                 let session = Session::new(self.context, &mut self.memory, &mut self.report, client, opened);
-                let end = session.run(eventloop).await;
-                let few = self.report.status.settled - settled_before < FEW;
-                let quick = started.elapsed() < SHORT && few;
-                self.suspicions = match end {
-                    End::Lost { closed: true, .. } if suspicious && quick => self.suspicions + 1,
-                    _ => 0,
-                };
-                end
+                session.run(eventloop).await
             }
-            Err(end) => {
-                self.suspicions = 0;
-                end
+            Err(end) => end,
+        };
+        let few = self.report.status.settled - settled_before < FEW;
+        self.suspicions = match end {
+            End::Lost { closed: true, .. } if self.session_present && few && started.elapsed() < SHORT => {
+                self.suspicions + 1
             }
+            _ => 0,
         };
         if started.elapsed() >= HEALTHY || self.report.status.settled > settled_before {
             self.backoff.reset();
@@ -263,10 +248,13 @@ impl Publisher<'_> {
     async fn open(&mut self, client: &AsyncClient, eventloop: &mut EventLoop) -> Result<super::opening::Opened, End> {
         let devices = self.own_devices();
         let stop = self.context.stop.clone();
+        self.session_present = false;
+        let session_present = &mut self.session_present;
         let opening = async {
             let mut opening = Opening::begin(self.context, client, eventloop).await?;
+            *session_present = opening.opened().session_present;
             opening.ask_for_claims(&devices).await?;
-            match self.rival(&opening.opened().claims) {
+            match rival(self.context, &opening.opened().claims) {
                 Some(rival) => {
                     opening.abandon().await;
                     Err(End::Doubt(rival))
@@ -298,16 +286,6 @@ impl Publisher<'_> {
         devices
     }
 
-    /// Who else publishes, in words.
-    fn rival(&self, claims: &super::claim::Claims) -> Option<String> {
-        if let Some((device, node)) = claims.rival(&self.context.node) {
-            return Some(format!("node `{node}` publishes for device `{device}`"));
-        }
-        let state = claims.own_state(&self.context.node)?;
-        let other = !self.memory.is_own_state(state);
-        other.then(|| format!("another daemon publishes as node `{}`", self.context.node))
-    }
-
     /// Looks, without disturbing anybody, whether the other instance is still there.
     async fn look(&mut self) -> Duration {
         let prepared = match self.prepare(Purpose::Look).await {
@@ -327,7 +305,7 @@ impl Publisher<'_> {
             () = stop.cancelled() => return Duration::ZERO,
         };
         match looked {
-            Ok(opened) => match self.rival(&opened.claims) {
+            Ok(opened) => match rival(self.context, &opened.claims) {
                 Some(rival) => self.stand_by(rival),
                 None => {
                     self.standing_by = false;
@@ -413,6 +391,16 @@ impl Publisher<'_> {
         self.report.status.fail(text, remedy);
         wait
     }
+}
+
+/// Who else publishes, in words.
+fn rival(context: &Context, claims: &Claims) -> Option<String> {
+    if let Some((device, node)) = claims.rival(&context.node) {
+        return Some(format!("node `{node}` publishes for device `{device}`"));
+    }
+    let state = claims.own_state(&context.node)?;
+    let newer = context.is_newer_than_us(state);
+    newer.then(|| format!("another daemon publishes as node `{}`", context.node))
 }
 
 fn event_loop(options: MqttOptions, context: &Context) -> (AsyncClient, EventLoop) {

@@ -64,7 +64,8 @@ impl Shelf {
             self.clear(topic);
         }
         for message in wanted {
-            let due = |kept: &Kept| kept.payload != message.payload || kept.due.is_some_and(|due| due <= now);
+            let due =
+                |kept: &Kept| kept.due.is_some_and(|due| due <= now) || says_other(&kept.payload, &message.payload);
             if self.topics.get(&message.topic).is_none_or(due) {
                 let kept = Kept {
                     payload: message.payload.clone(),
@@ -111,6 +112,17 @@ impl Shelf {
     }
 }
 
+/// Whether two messages differ in more than when they were made: with many devices, each change of one would
+/// otherwise publish them all.
+fn says_other(before: &[u8], now: &[u8]) -> bool {
+    let content = |payload| {
+        let mut value: serde_json::Value = serde_json::from_slice(payload).ok()?;
+        value.as_object_mut()?.remove("made_at");
+        Some(value)
+    };
+    before != now && content(before).zip(content(now)).is_none_or(|(before, now)| before != now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +167,13 @@ mod tests {
         assert_eq!(drain(&mut shelf), [pair("d/info", "i")]);
         shelf.taken("d/info");
         assert_eq!(shelf.next_round(later), None);
+    }
+
+    #[test]
+    fn only_the_time_of_making_is_no_change() {
+        assert!(!says_other(br#"{"made_at":"1","a":1}"#, br#"{"made_at":"2","a":1}"#));
+        assert!(says_other(br#"{"made_at":"1","a":1}"#, br#"{"made_at":"2","a":2}"#));
+        assert!(says_other(b"no json", b"neither"));
     }
 
     #[tokio::test(start_paused = true)]

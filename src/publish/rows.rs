@@ -239,14 +239,17 @@ mod tests {
             assert_eq!((change.settled, change.pause_changed), (None, sequence == 1));
             assert!(rows.acknowledge(1, sequence, verdict(OK), start, 0.5).settled.is_some());
         }
-        assert_eq!(send_all(&mut rows, start + Duration::from_secs(59)), []);
-        let minute = start + Duration::from_secs(60);
-        assert_eq!(rows.retry_at(), Some(minute));
-        // One row tries; while it is refused, nothing else goes.
-        assert_eq!(send_all(&mut rows, minute), [(0, 1)]);
-        rows.acknowledge(0, 1, verdict(refuse), minute, 0.5);
-        assert_eq!(send_all(&mut rows, minute), []);
-        let later = minute + Duration::from_secs(60);
+        let mut later = start;
+        for seconds in [5, 10, 20, 40, 60, 60] {
+            assert_eq!(send_all(&mut rows, later), []);
+            let at = rows.retry_at().expect("paused");
+            assert_eq!(at - later, Duration::from_secs(seconds));
+            later = at;
+            // One row tries; while it is refused, nothing else goes.
+            assert_eq!(send_all(&mut rows, later), [(0, 1)]);
+            rows.acknowledge(0, 1, verdict(refuse), later, 0.5);
+        }
+        later += Duration::from_secs(60);
         assert_eq!(send_all(&mut rows, later), [(0, 1)]);
         let change = rows.acknowledge(0, 1, verdict(OK), later, 0.5);
         assert_eq!((change.settled, change.pause_changed), (Some(1), true));

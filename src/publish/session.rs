@@ -285,7 +285,7 @@ impl<'a> Session<'a> {
                 Err(End::Doubt(format!("node `{node}` publishes for device `{device}`")))
             }
             About::Node(node, true)
-                if node == self.context.node.as_str() && !self.memory.is_own_state(&publish.payload) =>
+                if node == self.context.node.as_str() && self.context.is_newer_than_us(&publish.payload) =>
             {
                 Err(End::Doubt(format!("another daemon with the node name `{node}` is online")))
             }

@@ -176,7 +176,8 @@ impl Daemon {
     }
 
     fn node_state(&self, state: &str) -> Retained {
-        let payload = format!("{{\"node\":\"{}\",\"state\":\"{state}\"}}", self.node);
+        let payload =
+            format!("{{\"node\":\"{}\",\"since\":\"2026-11-20T10:00:00.000Z\",\"state\":\"{state}\"}}", self.node);
         Retained { topic: format!("nodes/{}/state", self.node), payload: payload.into(), expires: state == "online" }
     }
 

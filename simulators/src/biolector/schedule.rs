@@ -216,7 +216,10 @@ impl Schedule {
             let chamber = self.chamber_now(true);
             let moment = self.cultures[well].at(self.hours());
             let (amplitude, phase) = self.seen(&facts, well, moment, chamber.calibrating);
-            let fault = if overloaded {
+            let too_bright = self.settings.model == Model::Pro
+                && facts.kind.is_intensity()
+                && self.settings.overload_above.is_some_and(|limit| amplitude > limit);
+            let fault = if overloaded || too_bright {
                 Some(Fault::Overload)
             } else if self.saturated(channel, well, amplitude) {
                 Some(Fault::Saturated)

@@ -110,6 +110,8 @@ pub struct Settings {
     pub growth_hours: f64,
     /// A pause with an open cover after every so many cycles; `None` never.
     pub pause_every: Option<u32>,
+    /// The amplitude above which the detector of a Pro is overloaded; `None`: it never is, but for the quirk.
+    pub overload_above: Option<f64>,
     /// The number of the run, and the name of the protocol; file names are made of them.
     pub process: u32,
     /// The name of the protocol.
@@ -132,6 +134,7 @@ impl Default for Settings {
             cycle_seconds: 600,
             growth_hours: 20.0,
             pause_every: None,
+            overload_above: None,
             process: 501,
             protocol: "SIM_Batch".to_owned(),
             quirks: BTreeSet::new(),

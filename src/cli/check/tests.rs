@@ -167,3 +167,22 @@ fn a_device_that_only_the_journal_knows_is_an_error() {
     assert_eq!(missing.len(), 1);
     insta::assert_snapshot!(missing[0]);
 }
+
+#[tokio::test]
+async fn the_journal_is_asked_which_devices_it_knows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (text, _broker) = complete(folder.path());
+    let settings = config::parse(&text, "instrumentd.toml", folder.path()).expect("valid").settings;
+    let journal = crate::journal::Journal::open(&settings.journal, &[]).expect("a journal");
+    let device = settings.devices[0].id.clone();
+    let mut batch = crate::journal::Batch::new(device, "files".into());
+    batch.notes.push(("a-fact".to_owned(), Some(b"1".to_vec())));
+    journal.commit(batch).await.expect("committed");
+    // Also while the daemon has it open.
+    assert_eq!(found(folder.path(), &text), []);
+    let renamed = found(folder.path(), &text.replace("bl-1", "bl-2"));
+    assert_eq!(renamed, [(DeviceMissing, String::new())]);
+    journal.close().await;
+    std::fs::write(&settings.journal.path, "not a journal, but a text that someone put here").expect("written");
+    assert_eq!(found(folder.path(), &text), [(JournalUnusable, String::new())]);
+}

@@ -15,23 +15,37 @@ pub(super) const MAX_DUPLICATES: usize = 300;
 /// Filter sets of one cycle that are followed; devices have a dozen, garbage may have any number.
 pub(super) const MAX_SETS: usize = 64;
 
-/// How many events of each type there were.
+/// How many events of each type there were; kept by name in snapshots, so that new types shift nothing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Counts(BTreeMap<String, u64>);
+#[serde(into = "BTreeMap<String, u64>", from = "BTreeMap<String, u64>")]
+pub(super) struct Counts([u64; EventType::ALL.len()]);
 
 impl Counts {
     pub fn add(&mut self, event_type: EventType) {
-        match self.0.get_mut(event_type.short()) {
-            Some(count) => *count += 1,
-            None => {
-                self.0.insert(event_type.short().to_owned(), 1);
-            }
+        if let Some(count) = self.0.get_mut(event_type as usize) {
+            *count += 1;
         }
     }
 
     pub fn told(&self) -> BTreeMap<&'static str, u64> {
-        let known = EventType::ALL.iter().map(|event_type| event_type.short());
-        known.filter_map(|name| self.0.get(name).map(|count| (name, *count))).collect()
+        let counted = EventType::ALL.iter().zip(&self.0).filter(|(_, count)| **count > 0);
+        counted.map(|(event_type, count)| (event_type.short(), *count)).collect()
+    }
+}
+
+impl From<Counts> for BTreeMap<String, u64> {
+    fn from(counts: Counts) -> Self {
+        counts.told().into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+    }
+}
+
+impl From<BTreeMap<String, u64>> for Counts {
+    fn from(named: BTreeMap<String, u64>) -> Self {
+        let mut counts = Self::default();
+        for (event_type, count) in EventType::ALL.iter().zip(&mut counts.0) {
+            *count = named.get(event_type.short()).copied().unwrap_or(0);
+        }
+        counts
     }
 }
 
@@ -72,7 +86,6 @@ pub(super) struct Set {
     /// Whether the reference's row came, and its amplitude where usable.
     pub referenced: bool,
     pub reference: Option<f64>,
-    pub internal: bool,
     pub last_time: Option<f64>,
 }
 
@@ -106,8 +119,8 @@ pub(super) struct Cycle {
     pub last_elapsed: Option<f64>,
     /// Filter set and well of the last new reading.
     pub last: Option<(u32, WellCode)>,
-    /// The tell-tale of rows filed under the next filter set was seen.
-    pub misfiled: bool,
+    /// The filter set of the last row that was filed under the next filter set, where there was one.
+    pub misfiled: Option<u32>,
     /// Revisions of its completion so far.
     pub revision: u32,
     /// Rows came after its completion that no revision tells of yet.
@@ -160,7 +173,7 @@ impl Cycle {
     pub fn last_read(&self, before: Option<(u32, WellCode)>, expected: Expected<'_>) -> bool {
         let Some((filterset, wells)) = expected.sets.last_key_value() else { return false };
         let [.., predecessor, last] = wells.as_slice() else { return false };
-        !self.misfiled && self.last == Some((*filterset, *last)) && before == Some((*filterset, *predecessor))
+        self.misfiled.is_none() && self.last == Some((*filterset, *last)) && before == Some((*filterset, *predecessor))
     }
 
     /// Whether a row of `filterset` and `well`, not seen before, shows the quirk of the XT software 1.8.10: rows are
@@ -172,7 +185,9 @@ impl Cycle {
         before != filterset
             && well == *last
             && at == *predecessor
-            && self.sets.get(&before).is_some_and(|set| set.digest(*last).is_none())
+            // A last row that is there may itself be the one of the set before.
+            && (self.misfiled == Some(before)
+                || self.sets.get(&before).is_some_and(|set| set.digest(*last).is_none()))
             && self.sets.get(&filterset).is_none_or(|set| set.count() == 0)
     }
 
@@ -211,6 +226,15 @@ fn number(count: usize) -> u32 {
 /// Sixteen bits of a row's content, to tell an equal further row from a differing one (one in 65 536 differing ones
 /// passes for equal).
 pub(super) fn digest(line: &[u8]) -> u16 {
-    let hash = line.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    (hash ^ (hash >> 16)) as u16
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut words = line.chunks_exact(8);
+    let mut hash = line.len() as u64;
+    for word in &mut words {
+        let word = u64::from_le_bytes(std::array::from_fn(|i| word[i]));
+        hash = (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    }
+    for byte in words.remainder() {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(FACTOR).rotate_left(29);
+    }
+    (hash.wrapping_mul(FACTOR) >> 48) as u16
 }

@@ -13,6 +13,7 @@ use super::Context;
 use super::clock;
 use crate::event::Well;
 use crate::event::cultivation::{ChannelKind, RunFlag, RunSettings};
+use crate::profile::Profile;
 
 /// A well as a small number: 48 columns to a row, as on the largest plate.
 pub(super) type WellCode = u16;
@@ -258,7 +259,7 @@ impl Facts {
             }
         }
         for (filterset, channel) in &header.channels {
-            let kind = kind(&channel.filter_type, channel.filter_id, &channel.name);
+            let kind = kind(&context.profile, &channel.filter_type, channel.filter_id, &channel.name);
             let (mut wells, mut mode, mut expected) = (Vec::new(), String::new(), Vec::new());
             for (number, entry) in &header.wells {
                 let Some(well) = facts.numbers.get(number).copied() else { continue };
@@ -331,7 +332,7 @@ impl Facts {
             facts.channels.push(ChannelFacts {
                 filterset: channel.filterset,
                 name: channel.name.clone(),
-                kind: one_kind(&channel.name),
+                kind: kind_by_name(&context.profile, &channel.name),
                 gain: channel.gain,
                 reference_value: channel.reference_value,
                 lot: None,
@@ -347,7 +348,6 @@ impl Facts {
         meta: Option<&xt::Meta>,
         protocol: Option<&xt::Protocol>,
         references: &BTreeMap<u32, f64>,
-        content_key: Option<String>,
         context: &Context,
     ) -> Self {
         let mut facts = Self::blank(Family::Xt, context);
@@ -363,13 +363,6 @@ impl Facts {
             facts.format = format!("BioLector XT {}", meta.csv_file_version.as_deref().unwrap_or("?"));
         } else {
             facts.format = "BioLector XT csv".to_owned();
-        }
-        if let Some(key) = content_key
-            && facts.run_id.is_empty()
-        {
-            facts.name = "unnamed".to_owned();
-            facts.run_id = key;
-            facts.flags.push(RunFlag::ContentKey);
         }
         let Some(protocol) = protocol else { return facts };
         if let Some(name) = protocol.name.as_deref().and_then(some) {
@@ -413,7 +406,7 @@ impl Facts {
         for (filterset, channel) in (1u32..).zip(&protocol.channels) {
             let filter = channel.filter.clone().unwrap_or_default();
             let name = channel.name.clone().unwrap_or_default();
-            let kind = kind(filter.filter_type.as_deref().unwrap_or_default(), filter.id, &name);
+            let kind = kind(&context.profile, filter.filter_type.as_deref().unwrap_or_default(), filter.id, &name);
             let mut wells = Vec::new();
             let calibration = channel.calibration.clone().unwrap_or_default();
             for entry in &calibration.well_calibrations {
@@ -451,30 +444,32 @@ impl Facts {
     }
 }
 
-/// Filters of these numbers measure backscatter, pH and DO; users rename channels, so the number goes before the name.
-fn kind(filter_type: &str, filter_id: Option<u32>, name: &str) -> ChannelKind {
+/// What a filter measures. Users rename channels, so the filter's number goes before its type, and both before a name.
+fn kind(profile: &Profile, filter_type: &str, filter_id: Option<u32>, name: &str) -> ChannelKind {
+    if let Some(filter) = filter_id.and_then(|id| profile.filter(id)) {
+        return filter.kind;
+    }
     match (filter_type, filter_id) {
         ("pH", _) => ChannelKind::Ph,
         ("DO", _) => ChannelKind::Do,
-        (_, Some(201 | 401 | 501)) => ChannelKind::Biomass,
         ("Intensity", Some(_)) => ChannelKind::Fluorescence,
-        (_, Some(202 | 402 | 502)) => ChannelKind::Ph,
-        (_, Some(203 | 403 | 503)) => ChannelKind::Do,
-        (_, Some(_)) => ChannelKind::Fluorescence,
-        (_, None) => one_kind(name),
+        _ => kind_by_name(profile, name),
     }
 }
 
-/// Where there is only a name: the BioLector I calls its filters `Biomass`, `pH-hc`, `pO2-hc`; others fluoresce.
-fn one_kind(name: &str) -> ChannelKind {
+/// Where there is only a name. Filters of the BioLector I are called `Biomass`, `pH-hc`, `pO2-hc`; others fluoresce.
+fn kind_by_name(profile: &Profile, name: &str) -> ChannelKind {
+    if let Some(filter) = profile.filter_named(name) {
+        return filter.kind;
+    }
     let name = name.to_ascii_lowercase();
     if name.is_empty() {
         ChannelKind::Unknown
     } else if name.starts_with("biomass") {
         ChannelKind::Biomass
-    } else if name.starts_with("ph") {
+    } else if name.starts_with("ph-") || name.starts_with("ph(") || name == "ph" {
         ChannelKind::Ph
-    } else if name.starts_with("po2") || name.starts_with("do") {
+    } else if name.starts_with("po2") || name.starts_with("do(") || name == "do" {
         ChannelKind::Do
     } else {
         ChannelKind::Fluorescence
@@ -495,7 +490,10 @@ fn serpentine(rows: u32, columns: u32) -> Vec<WellCode> {
     wells.into_iter().map(code).collect()
 }
 
+/// Longest text that is kept of a comment, so that the snapshot stays small.
+const MAX_TEXT: usize = 4000;
+
 fn some(text: &str) -> Option<String> {
     let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    (!text.is_empty()).then(|| text.chars().take(MAX_TEXT).collect())
 }

@@ -51,7 +51,7 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub fn new(facts: &Facts, channel: &ChannelFacts) -> Self {
+    pub fn new(facts: &Facts, channel: &ChannelFacts, profile: &Profile) -> Self {
         let mut calibrations = Vec::new();
         for (well, at) in &channel.wells {
             let place = usize::from(*well);
@@ -64,7 +64,7 @@ impl Channel {
             filterset: channel.filterset,
             name: channel.name.as_str().into(),
             kind: channel.kind,
-            unit: unit(facts.family, channel.kind).into(),
+            unit: unit(profile, channel.kind),
             reference_value: channel.reference_value,
             calibrations,
         }
@@ -87,15 +87,11 @@ impl Channel {
     }
 }
 
-/// The unit of a channel's values.
-pub(super) fn unit(family: Family, kind: ChannelKind) -> &'static str {
+/// The unit of a channel's values; the profile knows them.
+pub(super) fn unit(profile: &Profile, kind: ChannelKind) -> Arc<str> {
     match kind {
-        ChannelKind::Ph => "pH",
-        // The XT's figures look like percent oxygen, not air saturation, and its formula is not published.
-        ChannelKind::Do if family == Family::Xt => "unresolved",
-        ChannelKind::Do => "%",
-        ChannelKind::Biomass | ChannelKind::Fluorescence => "a.u.",
-        ChannelKind::Unknown => "unresolved",
+        ChannelKind::Unknown => "unresolved".into(),
+        _ => profile.units.of(kind).clone(),
     }
 }
 

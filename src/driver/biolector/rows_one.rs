@@ -40,7 +40,6 @@ pub(super) fn line(run: &mut Run, line: Line<'_>, offset: u64, effects: &mut Eff
                 return;
             };
             let elapsed_s = seconds(time_h);
-            run.state.last_elapsed = elapsed_s;
             run.state.last_filterset = Some(filterset);
             let reading = Reading {
                 cycle,
@@ -65,7 +64,6 @@ pub(super) fn line(run: &mut Run, line: Line<'_>, offset: u64, effects: &mut Eff
             let newest = run.state.newest.unwrap_or(0);
             let cycle = if begins { newest.saturating_add(1) } else { newest };
             let elapsed_s = seconds(time_h);
-            run.state.last_elapsed = elapsed_s;
             run.state.last_filterset = Some(filterset);
             let quality = match amplitude {
                 Cell::Number(v) if v == -9999.0 || v == 0.0 => Quality::NotANumber,

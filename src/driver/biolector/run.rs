@@ -12,7 +12,7 @@ use super::clock;
 use super::comments::Meaning;
 use super::cycle::{Counts, Cycle, Duplicate, Expected};
 use super::defects::{DefectCode, Defects};
-use super::facts::{self, Facts, WellCode};
+use super::facts::{self, Facts, Family, WellCode};
 use super::reading::{self, Channel, Reading, Setting};
 use super::started;
 use crate::driver::{Effects, Identity, Operation};
@@ -33,6 +33,9 @@ const RECENT_DUPLICATES: usize = 300;
 /// Readings that old cycles miss and that are remembered.
 const MAX_MISSING: usize = 1000;
 
+/// Ranges of old cycles that are remembered; numbers go up, so real runs have a few.
+const MAX_OLD: usize = 500;
+
 /// What changes with the rows: the moving part of the snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Moving {
@@ -46,10 +49,9 @@ pub(super) struct Moving {
     /// Defects between cycles; they go to the next one.
     pub pending: Defects,
     pub pause: Option<Pause>,
-    /// Cells in the first measurement row.
+    /// How many cells measurement rows have, and how many the last one had that differed.
     pub row_length: Option<usize>,
-    /// The last row's time.
-    pub last_elapsed: f64,
+    pub odd_length: Option<usize>,
     /// BioLector I: whether the current cycle was begun by a reference, and the last filter set in it.
     pub last_filterset: Option<u32>,
     /// The run's end as the table tells it (Pro).
@@ -71,6 +73,9 @@ pub(super) struct Past {
     pub missing: BTreeSet<(u32, u32, WellCode)>,
     /// Wells seen by filter set, where no header tells what to expect.
     pub learned: BTreeMap<u32, Vec<WellCode>>,
+    /// Whether `learned` goes before what the header says: a BioLector I's header names a whole plate where only some
+    /// of its wells are measured.
+    pub subset: bool,
     pub last_complete: bool,
 }
 
@@ -144,7 +149,7 @@ impl Run {
         Self {
             sensors: layout.as_ref().map(names).unwrap_or_default(),
             sensor,
-            channels: facts.channels.iter().map(|channel| Channel::new(&facts, channel)).collect(),
+            channels: facts.channels.iter().map(|channel| Channel::new(&facts, channel, &context.profile)).collect(),
             facts,
             state,
             past,
@@ -168,6 +173,13 @@ impl Run {
         effects.identity = Some(Identity { instrument: body.instrument.clone(), channels: body.channels.clone() });
         self.emit(effects, Body::CultivationStarted(body), Key::Run, None, Some(0.0), None);
         self.operation(effects, "measuring");
+    }
+
+    /// After a restart: what the device's information and state need, without an event.
+    pub fn introduce(&self, effects: &mut Effects) {
+        let started = started::started(self);
+        effects.identity = Some(Identity { instrument: started.instrument, channels: started.channels });
+        self.operation(effects, if self.state.pause.is_some() { "paused" } else { "measuring" });
     }
 
     pub fn operation(&self, effects: &mut Effects, name: &'static str) {
@@ -239,9 +251,7 @@ impl Run {
     }
 
     fn expected(&self) -> Expected<'_> {
-        let from_header = !self.facts.expected.is_empty();
-        let sets = if from_header { &self.facts.expected } else { &self.past.learned };
-        Expected { sets, from_header }
+        expected(&self.facts, &self.past)
     }
 
     /// Finds the cycle of a measurement or reference row, opening it where it is new.
@@ -288,8 +298,9 @@ impl Run {
     pub fn measurement(&mut self, row: &Reading<'_>, cells: Option<usize>, terminated: bool, effects: &mut Effects) {
         let slot = self.enter(row.cycle, row.elapsed_s, row.offset, effects);
         let well = facts::code(row.well);
-        let (from_header, sets) = (!self.facts.expected.is_empty(), &self.facts.expected);
-        let sets = if from_header { sets } else { &self.past.learned };
+        // Spelt out, because the cycle is changed while these are lent.
+        let from_header = !self.facts.expected.is_empty() && !self.past.subset;
+        let sets = if from_header { &self.facts.expected } else { &self.past.learned };
         let expected = Expected { sets, from_header };
         if slot == Slot::Old {
             let key = (row.cycle, row.filterset, well);
@@ -328,7 +339,9 @@ impl Run {
         let reference = set.reference;
         cycle.last = Some((row.filterset, well));
         cycle.last_elapsed = Some(cycle.last_elapsed.map_or(row.elapsed_s, |last| last.max(row.elapsed_s)));
-        cycle.misfiled |= misfiled;
+        if misfiled {
+            cycle.misfiled = Some(row.filterset);
+        }
         let late = matches!(slot, Slot::Recent(_));
         cycle.late |= late;
         if before.is_none() {
@@ -349,10 +362,16 @@ impl Run {
         }
         if let Some(cells) = cells {
             let usual = *self.state.row_length.get_or_insert(cells);
-            if usual != cells {
+            if usual != cells && self.state.odd_length == Some(cells) {
+                // The second one in a row: the software writes another length from here on.
+                self.state.row_length = Some(cells);
+            } else if usual != cells {
+                self.state.odd_length = Some(cells);
                 flags.push(ReadingFlag::OddRowLength);
                 let text = format!("{}: {cells} cells, not {usual}", place());
                 self.slot_defect(slot, DefectCode::OddRowLength, row.offset, &text);
+            } else {
+                self.state.odd_length = None;
             }
         }
         let measured = self.judge(row, reference, flags);
@@ -450,11 +469,7 @@ impl Run {
             self.defect(DefectCode::UnknownFilterset, offset, &place);
             return;
         };
-        let seen = match kind {
-            ReferenceKind::Reference => &mut set.referenced,
-            ReferenceKind::Internal => &mut set.internal,
-        };
-        let again = std::mem::replace(seen, true);
+        let again = kind == ReferenceKind::Reference && std::mem::replace(&mut set.referenced, true);
         if !again && kind == ReferenceKind::Reference && reference.quality == Quality::Ok {
             set.reference = reference.amplitude;
         }
@@ -463,8 +478,8 @@ impl Run {
             self.changed.past = true;
         }
         if again {
+            // Told all the same; the first one stays the one that readings refer to.
             self.slot_defect(slot, DefectCode::DuplicateReference, offset, &place);
-            return;
         }
         let channel = self.channels.iter().find(|channel| channel.filterset == filterset);
         let body = Referenced {
@@ -481,8 +496,8 @@ impl Run {
             text: reference.text.map(str::to_owned),
         };
         let key = match kind {
-            ReferenceKind::Reference => Key::FilterSet(number, filterset),
-            ReferenceKind::Internal => Key::Text(format!("internal/{number}/{filterset}")),
+            ReferenceKind::Reference if !again => Key::FilterSet(number, filterset),
+            _ => Key::Offset(offset, 0),
         };
         self.emit(effects, Body::Referenced(body), key, Some(number), Some(elapsed_s), Some(offset));
     }
@@ -557,8 +572,9 @@ impl Run {
         self.past.recent.push_back(cycle);
         self.changed.past = true;
         let at = self.past.recent.len() - 1;
+        self.learn_subset(ended_by);
         self.complete(at, ended_by, effects);
-        if self.facts.expected.is_empty()
+        if !self.expected().from_header
             && let Some(cycle) = self.past.recent.get(at)
         {
             for (filterset, set) in &cycle.sets {
@@ -571,6 +587,23 @@ impl Run {
             || (self.past.recent.len() > 1 && duplicates(&self.past) > RECENT_DUPLICATES)
         {
             self.forget_oldest(effects);
+        }
+    }
+
+    /// Finds out from a BioLector I's first whole cycle that only some wells are measured: the same ones in each filter
+    /// set, nothing torn, and the instrument went on.
+    fn learn_subset(&mut self, ended_by: &str) {
+        let first = self.past.old.is_empty() && self.past.recent.len() == 1;
+        if self.facts.family != Family::One || !first || ended_by != "next-cycle" || self.state.totals.sum() > 0 {
+            return;
+        }
+        let Some(cycle) = self.past.recent.back() else { return };
+        let sets = || cycle.sets.iter().map(|(filterset, set)| (*filterset, set.wells().collect::<Vec<_>>()));
+        let wells = sets().next().map(|(_, wells)| wells).unwrap_or_default();
+        let all_sets = self.facts.expected.keys().all(|filterset| cycle.sets.contains_key(filterset));
+        if !wells.is_empty() && all_sets && sets().all(|(_, others)| others == wells) {
+            self.past.learned = sets().collect();
+            self.past.subset = true;
         }
     }
 
@@ -591,6 +624,9 @@ impl Run {
         match self.past.old.iter_mut().find(|(_, to)| to.checked_add(1) == Some(cycle.number)) {
             Some((_, to)) => *to = cycle.number,
             None => self.past.old.push((cycle.number, cycle.number)),
+        }
+        if self.past.old.len() > MAX_OLD {
+            self.past.old.remove(0);
         }
     }
 
@@ -707,6 +743,11 @@ pub(super) struct Reference<'a> {
     pub quality: Quality,
     pub text: Option<&'a str>,
     pub offset: u64,
+}
+
+fn expected<'a>(facts: &'a Facts, past: &'a Past) -> Expected<'a> {
+    let from_header = !facts.expected.is_empty() && !past.subset;
+    Expected { sets: if from_header { &facts.expected } else { &past.learned }, from_header }
 }
 
 fn timed(mut event: Event, time: Option<Timestamp>) -> Event {

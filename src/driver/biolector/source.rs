@@ -15,6 +15,7 @@ use super::facts::{Facts, Family};
 use super::run::{Moving, Past, Run, Volumes};
 use super::{Context, clock, head, rows_one, snapshot, table};
 use crate::driver::{Effects, FileInput, Refusal, Request, SourceKind, SourceName, Timer, TimerChange};
+use crate::event::cultivation::RunFlag;
 use crate::profile;
 
 /// A header longer than this is none: a device with 48 wells and a dozen filter sets writes some 250 KiB.
@@ -102,7 +103,12 @@ impl Source {
                 source.taken = restored.taken;
                 let (moving, past, volumes) = (restored.moving, restored.past, restored.volumes);
                 let run = Run::new(restored.facts, moving, past, volumes, source.context.clone());
-                source.stage = Stage::Running(Box::new(run));
+                if run.state.closed {
+                    source.stage = Stage::Dormant;
+                } else {
+                    run.introduce(effects);
+                    source.stage = Stage::Running(Box::new(run));
+                }
             }
             None => source.reread(effects),
         }
@@ -128,12 +134,14 @@ impl Source {
     /// The silence that the timer measures is over.
     pub fn timer(&mut self, effects: &mut Effects) {
         let Stage::Running(run) = &mut self.stage else { return };
-        run.complete_current("timed-out", effects);
-        run.flush_late(None, effects);
         run.state.timer_armed = false;
-        if run.facts.family == Family::One {
+        if run.facts.family == Family::One && run.facts.end.is_some() {
             end_by_facts(run, effects);
+        } else {
+            run.complete_current("timed-out", effects);
+            run.flush_late(None, effects);
         }
+        self.rest(effects);
         self.finish(false, effects);
     }
 
@@ -201,8 +209,12 @@ impl Source {
             },
             // Without them channels and references are not known; the readings stand without, and say so.
             xt::Member::Protocol => {
-                self.members.protocol = xt::protocol(bytes).ok();
-                self.changed_member(0, bytes, effects);
+                // Other json members, of other versions of the software, name neither channels nor a plate.
+                let told = |protocol: &xt::Protocol| !protocol.channels.is_empty() || protocol.microplate.is_some();
+                if let Some(protocol) = xt::protocol(bytes).ok().filter(told) {
+                    self.members.protocol = Some(protocol);
+                    self.changed_member(0, bytes, effects);
+                }
             }
             xt::Member::FilterSettings => {
                 self.members.references = xt::filter_settings(bytes).unwrap_or_default();
@@ -346,7 +358,8 @@ impl Source {
 
     fn feed(&mut self, bytes: &[u8], effects: &mut Effects) {
         let (tail, dropped) = self.lines.tail();
-        let at = self.position - bytes.len() as u64 - tail.len() as u64 - dropped;
+        let held = bytes.len() as u64 + tail.len() as u64 + dropped;
+        let at = self.position.saturating_sub(held);
         self.feed_from(bytes, at, effects);
     }
 
@@ -411,7 +424,7 @@ impl Source {
 
     fn xt_header(&mut self, line: Line<'_>, at: u64, effects: &mut Effects) {
         let Members { meta, protocol, references, digests } = &self.members;
-        let mut facts = Facts::of_xt(meta.as_ref(), protocol.as_ref(), references, None, &self.context);
+        let mut facts = Facts::of_xt(meta.as_ref(), protocol.as_ref(), references, &self.context);
         facts.members = *digests;
         let text = line.bytes.strip_prefix(instrument_proto::codec::biolector::detect::BOM).unwrap_or(line.bytes);
         facts.header_line = String::from_utf8_lossy(text).into_owned();
@@ -439,10 +452,13 @@ impl Source {
             hash.update(b"\n");
         }
         let key: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let mut named = Facts::of_xt(None, None, &BTreeMap::new(), Some(format!("content:{key}")), &self.context);
-        named.header_line = facts.header_line;
-        named.data_start = facts.data_start;
-        self.run(named, effects);
+        let mut facts = *facts;
+        facts.run_id = format!("content:{key}");
+        facts.flags.push(RunFlag::ContentKey);
+        if facts.name.is_empty() {
+            facts.name = "unnamed".to_owned();
+        }
+        self.run(facts, effects);
         let mut at = start;
         for (bytes, length) in held {
             self.line(Line { bytes: &bytes, length, terminated: true }, at, effects);
@@ -512,7 +528,7 @@ impl Source {
             && line.bytes.len() as u64 != self.taken
             && (!only_whole || self.is_whole(line.bytes))
         {
-            self.line(line, self.position - line.length, effects);
+            self.line(line, self.position.saturating_sub(line.length), effects);
             self.taken = line.bytes.len() as u64;
         }
         self.lines = lines;

@@ -59,7 +59,7 @@ fn told(run: &Run, channel: &ChannelFacts) -> Channel {
         name: channel.name.as_str().into(),
         kind: channel.kind,
         gain: channel.gain,
-        unit: reading::unit(run.facts.family, channel.kind).into(),
+        unit: reading::unit(&run.context.profile, channel.kind),
         calibration,
     }
 }

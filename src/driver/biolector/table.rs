@@ -33,7 +33,11 @@ pub(super) fn line(run: &mut Run, layout: &Layout, line: Line<'_>, offset: u64, 
     match row::read(line.bytes, layout) {
         TableLine::Blank => {}
         TableLine::Row(row) => take(run, layout, &row, line, offset, effects),
-        TableLine::Header => run.defect(DefectCode::HeaderRestart, offset, "the column names stand again in the table"),
+        TableLine::Header => {
+            // Versions of the software change at such places, and with them the length of rows.
+            run.state.row_length = None;
+            run.defect(DefectCode::HeaderRestart, offset, "the column names stand again in the table");
+        }
         TableLine::Section(b"end_process") => run.state.end_section = true,
         TableLine::Section(_) => {}
         TableLine::Entry(b"end_date_time", value) if run.state.end_section => {
@@ -67,9 +71,6 @@ fn take(run: &mut Run, layout: &Layout, row: &Row<'_>, line: Line<'_>, offset: u
     // Rows after the end make the end told again.
     if !matches!(row.kind, Kind::Valve) {
         run.state.closed = false;
-    }
-    if let Some(elapsed) = row.time_s {
-        run.state.last_elapsed = elapsed;
     }
     let figure = |column| row::figure(&row.cells, layout, column);
     match (row.kind, row.filterset, row.time_s) {

@@ -1,13 +1,15 @@
 //! Tests of the journal through its handle.
 
 mod basics;
+mod faults;
+mod full;
+mod model;
+mod offline;
+mod whole;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-
-use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::{Batch, Journal, OpenError};
 use crate::config::settings::{JournalSettings, WhenFull};
@@ -93,14 +95,4 @@ pub(super) fn reopen(settings: &JournalSettings) -> Journal {
 /// A payload as JSON.
 pub(super) fn json(payload: &[u8]) -> serde_json::Value {
     serde_json::from_slice(payload).expect("an event is JSON")
-}
-
-/// Which moment and id an event got.
-pub(super) fn id(value: &serde_json::Value) -> Uuid {
-    value["id"].as_str().expect("an id").parse().expect("a UUID")
-}
-
-#[allow(dead_code, reason = "used by some of the files only")]
-pub(super) fn now() -> Timestamp {
-    Timestamp::now()
 }

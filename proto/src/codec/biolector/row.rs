@@ -172,8 +172,11 @@ fn is_placeholder(text: &[u8], layout: &Layout, at: usize) -> bool {
 fn row<'a>(line: &'a [u8], layout: &Layout) -> Result<Row<'a>, Torn> {
     let cells = Cells::split(line);
     let kind = Kind::of(cells.get(0)).ok_or(Torn::UnknownType)?;
-    let free_text = matches!(kind, Kind::Comment | Kind::Valve);
-    if !free_text {
+    if kind == Kind::Valve {
+        let cycle = number::whole(cells.get(1)).unwrap_or(0);
+        return Ok(Row { kind, cycle, well: &[], filterset: None, time_s: None, placeholders: false, cells });
+    }
+    if kind != Kind::Comment {
         if line.iter().any(|b| *b < 0x20 || *b == 0x7f) {
             return Err(Torn::ControlBytes);
         }

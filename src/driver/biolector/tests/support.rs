@@ -85,7 +85,7 @@ impl Bench {
     }
 
     /// As a link does when the source is to be read again.
-    pub fn from_start(&mut self) {
+    pub fn reread_from_start(&mut self) {
         self.snapshot.clear();
         self.open();
     }

@@ -1,0 +1,88 @@
+//! A real Mosquitto on loopback that can be stopped, killed and frozen.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::wait_for;
+
+pub struct Mosquitto {
+    pub port: u16,
+    folder: PathBuf,
+    child: Option<Child>,
+}
+
+/// The broker's program, or `None` with a visible line; a missing one fails in CI.
+fn program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|folder| folder.join("mosquitto"))
+        .find(|candidate| candidate.is_file());
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "mosquitto is missing");
+        println!("skipped: mosquitto is not installed");
+    }
+    found
+}
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+impl Mosquitto {
+    pub fn start(folder: &Path) -> Option<Self> {
+        program()?;
+        let mut broker = Self { port: free_port(), folder: folder.to_owned(), child: None };
+        broker.up();
+        Some(broker)
+    }
+
+    pub fn up(&mut self) {
+        let program = program().expect("it was there at the start");
+        let config = self.folder.join("mosquitto.conf");
+        let text = format!(
+            "listener {} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 100\npersistence false\n",
+            self.port
+        );
+        std::fs::write(&config, text).expect("the broker's configuration");
+        let log = std::fs::File::create(self.folder.join("mosquitto.log")).expect("the broker's log");
+        let child = Command::new(program)
+            .arg("-c")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("mosquitto starts");
+        self.child = Some(child);
+        let port = self.port;
+        wait_for("mosquitto to listen", || {
+            TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_secs(1)).is_ok()
+        });
+    }
+
+    pub fn signal(&self, name: &str) {
+        let child = self.child.as_ref().expect("a running broker");
+        let status = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    pub fn down(&mut self, signal: &str) {
+        self.signal(signal);
+        if let Some(mut child) = self.child.take() {
+            child.wait().expect("mosquitto ended");
+        }
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
