@@ -44,9 +44,7 @@ impl Source {
 
     pub fn settled(&mut self, effects: &mut Effects) {
         self.unterminated(true, effects);
-        if let Stage::Running(run) = &mut self.stage
-            && run.facts.family != Family::One
-        {
+        if let Stage::Running(run) = &mut self.stage {
             end_by_facts(run, effects);
         }
         self.rest(effects);
