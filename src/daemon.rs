@@ -110,7 +110,7 @@ impl Daemon {
     pub fn is_alive(&self) -> bool {
         let oldest = Instant::now().checked_sub(STUCK);
         let looked = |device: &Supervised| oldest.is_none_or(|oldest| device.looked() > oldest);
-        self.devices.values().all(looked)
+        self.devices.values().all(looked) && self.journal.busy_for().is_none_or(|busy| busy < STUCK)
     }
 
     /// Crashes a device's actor on purpose; `false` where there is no such device.

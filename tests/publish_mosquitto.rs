@@ -8,16 +8,14 @@ mod outbox;
 mod subscriber;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use instrumentd::config::settings::{BrokerSettings, TlsSettings};
-use instrumentd::publish::{self, Phase};
+use instrumentd::publish::Phase;
 use mosquitto::{Mosquitto, openssl};
-use outbox::{Daemon, JOURNAL, Rows, settings};
+use outbox::{Daemon, JOURNAL, Rows, settings, start};
 use rumqttc::v5::mqttbytes::v5::Publish;
 use subscriber::{Subscriber, topic};
-use tokio_util::sync::CancellationToken;
 
 const EVENTS: &str = "instrumentd/v1/lab/devices/+/events/#";
 
@@ -27,25 +25,6 @@ fn documented() -> String {
     include_str!("../docs/mosquitto.conf")
         .replace("listener 1883 127.0.0.1", "user root\nlistener PORT 127.0.0.1")
         .replace("persistence_location /tmp/", "persistence_location DIR/")
-}
-
-struct Running {
-    stop: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Running {
-    async fn stop(self) {
-        self.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("stops within 5 s").expect("no panic");
-    }
-}
-
-fn start(settings: BrokerSettings, rows: &Arc<Rows>, daemon: &Arc<Daemon>) -> Running {
-    let stop = CancellationToken::new();
-    let (site, node) = ("lab".parse().expect("valid"), "here".parse().expect("valid"));
-    let task = publish::spawn(settings, site, node, rows.clone(), daemon.clone(), stop.clone());
-    Running { stop, task }
 }
 
 /// The sequences of the events, by device, in the order in which they came.

@@ -13,32 +13,12 @@ use std::time::Duration;
 
 use broker::{Broker, Script, Seen};
 use instrumentd::config::settings::BrokerSettings;
-use instrumentd::publish::{self, Phase};
-use outbox::{Daemon, JOURNAL, Rows, settings};
-use packet::{Properties, Publish};
-use tokio_util::sync::CancellationToken;
+use instrumentd::publish::Phase;
+use outbox::{Daemon, Rows, settings, start};
+use packet::Publish;
 
 const PREFIX: &str = "instrumentd/v1/lab/";
 const REQUESTS: &str = "instrumentd/v1/lab/nodes/here/requests/replay";
-
-struct Running {
-    stop: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Running {
-    async fn stop(self) {
-        self.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("stops within 5 s").expect("no panic");
-    }
-}
-
-fn start(settings: BrokerSettings, rows: &Arc<Rows>, daemon: &Arc<Daemon>) -> Running {
-    let stop = CancellationToken::new();
-    let (site, node) = ("lab".parse().expect("valid"), "here".parse().expect("valid"));
-    let task = publish::spawn(settings, site, node, rows.clone(), daemon.clone(), stop.clone());
-    Running { stop, task }
-}
 
 /// The sequences of a device's events, in the order in which they arrived, with the reason of the acknowledgement.
 fn arrivals(seen: &[(usize, Seen)]) -> BTreeMap<String, Vec<(u64, Option<u8>)>> {
@@ -144,7 +124,7 @@ async fn the_connection_is_as_the_contract_says() {
     let seen = broker.seen();
     let Seen::Connect(connect) = &seen[0].1 else { panic!("{seen:#?}") };
     assert_eq!((connect.client_id.as_str(), connect.clean_start), ("instrumentd-lab-here", false));
-    assert_eq!(connect.keep_alive, 30);
+    assert_eq!((connect.keep_alive, &connect.user, &connect.password), (30, &None, &None));
     let will = connect.will.as_ref().expect("a will");
     assert_eq!(will.topic, "instrumentd/v1/lab/nodes/here/state");
     assert!(will.retain && will.qos == 1 && will.properties.utf8);
@@ -351,201 +331,4 @@ async fn nobody_listening_settles_and_an_invalid_payload_is_set_aside() {
     let dead = rows.dead();
     assert_eq!((dead[0].0.as_str(), dead[0].1), ("two", 1));
     assert!(dead[0].2.contains("payload format invalid"));
-}
-
-#[tokio::test]
-async fn a_session_taken_over_is_left_to_the_other() {
-    let script = Script { taken_over_after: Some(5), long_disconnect: true, ..Script::default() };
-    let broker = Broker::start(script).await;
-    let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one"]));
-    for _ in 0..20 {
-        rows.add("one", 10);
-    }
-    let running = start(BrokerSettings { window: 1, ..settings(broker.port) }, &rows, &daemon);
-    let status = daemon.until("standing by", |s| s.phase == Phase::StandingBy).await;
-    assert!(status.other_instance.expect("named").contains("instrumentd-lab-here"));
-    assert_eq!(rows.settled("one"), 5, "what was acknowledged before the bad news counts");
-    running.stop().await;
-    let connects = broker.seen().iter().filter(|(_, seen)| matches!(seen, Seen::Connect(_))).count();
-    assert_eq!(connects, 1, "nobody is fought");
-}
-
-#[tokio::test]
-async fn a_session_taken_over_without_a_word_is_noticed_by_its_pattern() {
-    // Some brokers send the short form, which the client library loses, or nothing.
-    let script = Script { taken_over_after: Some(1), resumes: true, ..Script::default() };
-    let broker = Broker::start(script).await;
-    let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one"]));
-    for _ in 0..500 {
-        rows.add("one", 10);
-    }
-    let running = start(BrokerSettings { window: 1, ..settings(broker.port) }, &rows, &daemon);
-    let status = daemon.until("standing by", |s| s.phase == Phase::StandingBy).await;
-    assert!(status.other_instance.expect("named").contains("instrumentd-lab-here"));
-    running.stop().await;
-    let connects = broker.seen().iter().filter(|(_, seen)| matches!(seen, Seen::Connect(_))).count();
-    assert!(connects <= 6, "{connects} connections");
-}
-
-#[tokio::test]
-async fn a_device_of_another_live_node_is_not_published_for() {
-    let broker = Broker::start(Script::default()).await;
-    broker.retain(&format!("{PREFIX}devices/one/info"), r#"{"node":"there"}"#);
-    broker.retain(&format!("{PREFIX}nodes/there/state"), r#"{"state":"online"}"#);
-    let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one"]));
-    rows.add("one", 10);
-    let running = start(settings(broker.port), &rows, &daemon);
-    let status = daemon.until("standing by", |s| s.phase == Phase::StandingBy).await;
-    assert_eq!(status.other_instance.as_deref(), Some("node `there` publishes for device `one`"));
-    running.stop().await;
-    assert!(!broker.seen().iter().any(|(_, seen)| matches!(seen, Seen::Publish(..))));
-    assert_eq!(rows.settled("one"), 0);
-
-    // The other one has stopped: its devices are free.
-    broker.retain(&format!("{PREFIX}nodes/there/state"), r#"{"state":"stopped"}"#);
-    let daemon = Daemon::new("here", &["one"]);
-    let running = start(settings(broker.port), &rows, &daemon);
-    rows.until_settled("one", 1).await;
-    running.stop().await;
-    let info = broker.retained(&format!("{PREFIX}devices/one/info")).expect("an info");
-    assert!(info.contains("\"here\""), "{info}");
-}
-
-#[tokio::test]
-async fn a_later_daemon_with_the_same_node_name_is_left_alone() {
-    let broker = Broker::start(Script { drops_after: Some((3, 3)), ..Script::default() }).await;
-    let state = |since: &str| format!(r#"{{"state":"online","since":"2026-11-{since}T00:00:00Z"}}"#);
-    let topic = format!("{PREFIX}nodes/here/state");
-    // What the run before left behind.
-    broker.retain(&topic, &state("01"));
-    let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one"]));
-    rows.add("one", 10);
-    let running = start(settings(broker.port), &rows, &daemon);
-    rows.until_settled("one", 1).await;
-    // Another is started, and our connection is lost.
-    broker.retain(&topic, &state("21"));
-    for _ in 0..5 {
-        rows.add("one", 10);
-    }
-    let status = daemon.until("standing by", |s| s.phase == Phase::StandingBy).await;
-    assert!(status.other_instance.expect("named").contains("`here`"));
-    running.stop().await;
-    assert!(rows.settled("one") < 6);
-    assert!(broker.retained(&topic).expect("a state").contains("2026-11-21"), "the other's state is not overwritten");
-}
-
-#[tokio::test]
-async fn retained_topics_follow_the_devices() {
-    let broker = Broker::start(Script::default()).await;
-    let topic = |device: &str, what: &str| format!("{PREFIX}devices/{device}/{what}");
-    broker.retain(&topic("old", "info"), r#"{"node":"here"}"#);
-    broker.retain(&topic("moved", "info"), r#"{"node":"elsewhere"}"#);
-    let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one", "two"]));
-    for device in ["old", "moved"] {
-        rows.add(device, 10);
-        rows.retire(device);
-    }
-    let running = start(settings(broker.port), &rows, &daemon);
-    let cleared = |device: &'static str| {
-        move |seen: &[(usize, Seen)]| {
-            seen.iter().any(|(_, seen)| {
-                matches!(seen, Seen::Publish(p, _) if p.topic == topic(device, "info") && p.retain && p.payload.is_empty())
-            })
-        }
-    };
-    broker.until("the retired device's info is cleared", cleared("old")).await;
-    broker.until("both infos", |_| broker.retained(&topic("two", "info")).is_some()).await;
-    daemon.set_devices(&["one"]);
-    broker.until("the info of a device that is gone is cleared", cleared("two")).await;
-    running.stop().await;
-    assert!(broker.retained(&topic("one", "info")).is_some());
-    assert!(broker.retained(&topic("moved", "info")).is_some(), "it belongs to another node now");
-}
-
-fn request(payload: String, response_topic: Option<&str>, retain: bool) -> Publish {
-    let properties = Properties {
-        response_topic: response_topic.map(str::to_owned),
-        correlation: Some(b"42".to_vec()),
-        ..Properties::default()
-    };
-    Publish { topic: REQUESTS.into(), payload: payload.into(), qos: 1, retain, dup: false, id: 9, properties }
-}
-
-fn answers(seen: &[(usize, Seen)]) -> Vec<Publish> {
-    let answer = |seen: &(usize, Seen)| match &seen.1 {
-        Seen::Publish(publish, _) if publish.topic.contains("/replies/") => Some(publish.clone()),
-        _ => None,
-    };
-    seen.iter().filter_map(answer).collect()
-}
-
-#[tokio::test]
-async fn rows_are_replayed_on_request() {
-    let broker = Broker::start(Script::default()).await;
-    let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one"]));
-    for _ in 0..40 {
-        rows.add("one", 10);
-    }
-    let running = start(settings(broker.port), &rows, &daemon);
-    rows.until_settled("one", 40).await;
-    rows.forget("one", 5..=6);
-    let reply = "instrumentd/v1/lab/replies/me";
-    let asked = format!(r#"{{"device":"one","journal":"{JOURNAL}","from":3,"to":"00000000000000000012"}}"#);
-    broker.send(&request(asked, Some(reply), false));
-    let is_last = |p: &Publish| p.properties.content_type.as_deref() == Some("application/json");
-    broker.until("the last message", |seen| answers(seen).iter().any(is_last)).await;
-    let got = answers(&broker.seen());
-    assert!(got.iter().all(|p| p.topic == reply && p.properties.correlation.as_deref() == Some(b"42") && !p.retain));
-    let (last, events) = got.split_last().expect("answers");
-    let sequences: Vec<u64> = events
-        .iter()
-        .map(|p| {
-            serde_json::from_slice::<serde_json::Value>(&p.payload).expect("JSON")["data"]["n"].as_u64().expect("n")
-        })
-        .collect();
-    assert_eq!(sequences, [3, 4, 7, 8, 9, 10, 11, 12]);
-    let seven = outbox::event(&"one".parse().expect("valid"), 7, 10);
-    assert_eq!(events[2].payload, seven, "the same bytes as stored");
-    let last: serde_json::Value = serde_json::from_slice(&last.payload).expect("JSON");
-    assert_eq!(last["count"], 8);
-    assert_eq!((&last["first"], &last["last"]), (&3.into(), &12.into()));
-    assert_eq!(last["missing"], serde_json::json!([{"from": 5, "to": 6}]));
-    running.stop().await;
-    assert_eq!(broker.breaches(), [""; 0]);
-}
-
-#[tokio::test]
-async fn requests_that_cannot_be_answered_are_refused_with_a_reason() {
-    let broker = Broker::start(Script::default()).await;
-    let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one"]));
-    rows.add("one", 10);
-    let running = start(settings(broker.port), &rows, &daemon);
-    rows.until_settled("one", 1).await;
-    let reply = "instrumentd/v1/lab/replies/me";
-    let good = format!(r#"{{"device":"one","journal":"{JOURNAL}","from":1,"to":1}}"#);
-    let other = "00000000-0000-0000-0000-000000000009";
-    // These have nowhere to be answered to.
-    broker.send(&request(good.clone(), None, false));
-    broker.send(&request(good.clone(), Some("instrumentd/v1/lab/replies/#"), false));
-    broker.send(&request(good.clone(), Some("elsewhere/replies/me"), false));
-    broker.send(&request(good.clone(), Some("instrumentd/v1/lab/replies-not/me"), false));
-    let refused = [
-        (good.clone(), true, "retained"),
-        ("nonsense".into(), false, "not understood"),
-        (good.replace(&JOURNAL.to_string(), other), false, "this journal is"),
-        (good.replace("one", "nine"), false, "no device `nine`"),
-        (good.replace("\"to\":1", "\"to\":1000001"), false, "1000001 rows"),
-        (good.replace("\"from\":1", "\"from\":0"), false, "`from`"),
-    ];
-    for (payload, retain, _) in &refused {
-        broker.send(&request(payload.clone(), Some(reply), *retain));
-    }
-    broker.until("the refusals", |seen| answers(seen).len() >= refused.len()).await;
-    let got = answers(&broker.seen());
-    for (answer, (_, _, reason)) in got.iter().zip(&refused) {
-        let text = String::from_utf8_lossy(&answer.payload);
-        assert!(text.contains("refused") && text.contains(reason), "{text} does not say {reason}");
-    }
-    running.stop().await;
-    assert_eq!(broker.breaches(), [""; 0]);
 }

@@ -48,7 +48,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             loaded.settings
         }
         Err(problems) => {
-            eprint!("{problems}");
+            eprintln!("{problems}");
             return Ok(ExitCode::FAILURE);
         }
     };

@@ -162,7 +162,10 @@ fn flat(path: &Path) -> PathBuf {
 fn folders(table: &ConfigTable, journal: &Path, base: &Path, reader: &mut Reader) {
     let mut seen: Vec<(&str, PathBuf, std::ops::Range<usize>)> = Vec::new();
     for (id, (_, at)) in table.devices.iter().flat_map(|named| &named.value.entries) {
-        let Some(place) = at.value.files.as_ref().and_then(|files| files.value.folder.as_ref()) else { continue };
+        // A device that is out of use watches nothing: another may have its folder meanwhile.
+        let is_enabled = at.value.enabled.as_ref().is_none_or(|enabled| enabled.value);
+        let files = at.value.files.as_ref().filter(|_| is_enabled);
+        let Some(place) = files.and_then(|files| files.value.folder.as_ref()) else { continue };
         let folder = flat(&place.value.in_folder(base));
         for (other_id, other, other_span) in &seen {
             let message = match () {

@@ -62,9 +62,10 @@ pub async fn start() -> io::Result<Embedded> {
     let usual = free(USUAL_PORT);
     let port = match usual {
         Some(port) => port,
-        None => (18_830..18_840).find_map(free).or_else(|| free(0)).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::AddrInUse, "no port is free on the loopback interface")
-        })?,
+        None => (18_830..18_840)
+            .find_map(free)
+            .or_else(|| free(0))
+            .ok_or_else(|| io::Error::new(io::ErrorKind::AddrInUse, "no port is free on the loopback interface"))?,
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut broker = Broker::new(config(address));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use instrumentd_simulators::biolector::player::{Pace, Player};
+use instrumentd_simulators::biolector::player::{Pace, Player, Switch};
 use instrumentd_simulators::biolector::{BiolectorRun, Milestone, Quirk, Settings as RunSettings};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -28,14 +28,19 @@ const SITE: &str = "demo";
 const ROOT: &str = "instrumentd/v1/demo";
 /// Cycles of the run, of half an hour of the instrument each.
 const CYCLES: u32 = 16;
-/// The cycles after which something happens.
-const BROKER_GOES: u32 = 5;
-const BROKER_RETURNS: u32 = 7;
-const ACTOR_CRASHES: u32 = 11;
+/// The cycle in the middle of which the broker goes, the one after which it is back, and the one in the middle of which
+/// the actor crashes.
+const BROKER_GOES: u64 = 6;
+const BROKER_RETURNS: u32 = 8;
+const ACTOR_CRASHES: u64 = 12;
+/// The filter set whose first reading is the middle of a cycle.
+const MIDDLE: u64 = 3;
 /// How long to wait, after the last row is written, for what is still on its way.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 /// How long a subscription on the loopback interface, or to the user's broker, may take.
 const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(10);
+/// How long a story that is ended early waits for what is under way.
+const EARLY_END: Duration = Duration::from_secs(3);
 /// Between two looks at what nobody tells by itself.
 const LOOK: Duration = Duration::from_millis(100);
 /// Steps of the instrument that were not told yet; when it is full the instrument waits.
@@ -53,7 +58,9 @@ pub struct Plot {
 /// Tells the story; `stop` ends it early. True where nothing was lost and nothing came out of order.
 pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
     let mut out = Narrator { begin: Instant::now() };
-    out.plain("A simulated BioLector Pro, the daemon, a broker and a subscriber, all in this process. Ctrl-C ends it.")?;
+    out.plain(
+        "A simulated BioLector Pro, the daemon, a broker and a subscriber, all in this process. Ctrl-C ends it.",
+    )?;
     let folder = TemporaryFolder::new().context("cannot make a temporary folder")?;
     let own = plot.broker.is_none();
     let broker = match plot.broker {
@@ -74,18 +81,25 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
     ))?;
     let mut subscriber = Subscriber::start(&broker, &format!("{ROOT}/devices/{DEVICE}"));
     if !subscriber.wait_until_ready(SUBSCRIBED_WITHIN).await {
-        anyhow::bail!("no subscription at the broker {}:{}; is it there, and does it speak MQTT 5?", broker.host, broker.port);
+        anyhow::bail!(
+            "no subscription at the broker {}:{}; is it there, and does it speak MQTT 5?",
+            broker.host,
+            broker.port
+        );
     }
     let proxy = Proxy::start(broker).await.context("cannot open a port for the proxy")?;
     let daemon = Daemon::start(settings(folder.path(), &proxy)?).await?;
     out.said("The daemon runs and watches the instrument's folder.")?;
 
-    let (milestones, instrument) = start_instrument(folder.path(), plot.speed)?;
+    let (milestones, instrument, switch) = start_instrument(folder.path(), plot.speed)?;
     let device: DeviceId = DEVICE.parse()?;
-    let mut story = Story { out, daemon, device, proxy, subscriber, chapter: Chapter::default(), latest: Latest::default() };
+    let mut story =
+        Story { out, daemon, device, proxy, subscriber, chapter: Chapter::default(), latest: Latest::default() };
     story.run(milestones, &stop).await?;
-    // The instrument's thread ends with its run, or now that nobody listens any more.
-    tokio::task::spawn_blocking(move || instrument.join()).await?.map_err(|_| anyhow::anyhow!("the instrument panicked"))??;
+    switch.off();
+    tokio::task::spawn_blocking(move || instrument.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the instrument panicked"))??;
     story.end(own).await
 }
 
@@ -106,11 +120,11 @@ fn settings(folder: &Path, proxy: &Proxy) -> anyhow::Result<Settings> {
         .map_err(|problems| anyhow::anyhow!("{problems}"))
 }
 
-/// The instrument, in a thread of its own, and what it has to tell.
-fn start_instrument(
-    folder: &Path,
-    speed: f64,
-) -> anyhow::Result<(mpsc::Receiver<Milestone>, std::thread::JoinHandle<anyhow::Result<()>>)> {
+/// An instrument's thread.
+type Instrument = std::thread::JoinHandle<anyhow::Result<()>>;
+
+/// The instrument in a thread of its own, what it has to tell, and its switch.
+fn start_instrument(folder: &Path, speed: f64) -> anyhow::Result<(mpsc::Receiver<Milestone>, Instrument, Switch)> {
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).datetime();
     let run = BiolectorRun::new(RunSettings {
         cycles: CYCLES,
@@ -126,6 +140,7 @@ fn start_instrument(
         ..RunSettings::default()
     })?;
     let player = Player::start(run, folder.join("results"), Pace::Times(speed), UNTOLD);
+    let switch = player.switch();
     let (tell, milestones) = mpsc::channel(UNTOLD);
     let thread = std::thread::Builder::new().name("instrument".to_owned()).spawn(move || {
         for step in player.done() {
@@ -137,14 +152,14 @@ fn start_instrument(
         }
         player.join().map_err(anyhow::Error::from)
     })?;
-    Ok((milestones, thread))
+    Ok((milestones, thread, switch))
 }
 
 /// What is going on.
 #[derive(Debug, Default)]
 struct Chapter {
-    /// When the broker was taken away, and what had arrived by then.
-    broker_gone: Option<Instant>,
+    /// The broker was taken away and is not back.
+    broker_gone: bool,
     /// When it came back, and how many events had to arrive until all that waited was there.
     broker_back: Option<(Instant, u64)>,
     /// When the actor was crashed, and how often it had been restarted before.
@@ -186,8 +201,11 @@ impl Story {
                     self.proxy.mend();
                     return Ok(());
                 }
-                Some(milestone) = milestones.recv() => self.happened(&milestone).await?,
-                Some(heard) = self.subscriber.heard() => self.heard(&heard)?,
+                Some(milestone) = milestones.recv() => self.happened(&milestone)?,
+                Some(heard) = self.subscriber.heard() => {
+                    self.heard(&heard)?;
+                    self.act_on(&heard).await?;
+                }
                 _ = look.tick() => {
                     if self.looked()? {
                         return Ok(());
@@ -207,37 +225,28 @@ impl Story {
         self.subscriber.score().missing(self.made())
     }
 
-    /// Something happened at the instrument; some of it makes something else happen.
-    async fn happened(&mut self, milestone: &Milestone) -> io::Result<()> {
+    /// Something happened at the instrument.
+    fn happened(&mut self, milestone: &Milestone) -> io::Result<()> {
         match milestone {
-            Milestone::CycleWritten(BROKER_GOES) => {
-                self.proxy.cut();
-                self.chapter.broker_gone = Some(Instant::now());
-                self.out.act("The broker goes down: its connections are cut, new ones are refused. The instrument knows nothing of it.")
-            }
-            Milestone::CycleWritten(BROKER_RETURNS) => {
-                let waiting = self.waiting();
-                self.proxy.mend();
-                self.chapter.broker_gone = None;
-                self.chapter.broker_back = Some((Instant::now(), self.made()));
-                self.out.act(&format!("The broker is back. {waiting} events wait for it in the journal, on disk."))
-            }
-            Milestone::CycleWritten(cycle) if self.chapter.broker_gone.is_some() => {
-                self.out.said(&format!("The instrument has written cycle {cycle}; {} events wait in the journal.", self.waiting()))
-            }
-            Milestone::CycleWritten(ACTOR_CRASHES) => {
-                let restarts = self.daemon.board().device(&self.device).map_or(0, |state| state.restarts.0);
-                self.chapter.crashed = Some((Instant::now(), restarts));
-                self.out.act("The task that reads the instrument is crashed on purpose, in the middle of its work.")?;
-                self.daemon.crash(&self.device).await;
-                Ok(())
-            }
+            Milestone::CycleWritten(BROKER_RETURNS..) if self.chapter.broker_gone => self.give_broker_back(),
+            Milestone::CycleWritten(cycle) if self.chapter.broker_gone => self.out.said(&format!(
+                "The instrument has written cycle {cycle}; {} events wait in the journal.",
+                self.waiting()
+            )),
             Milestone::Ended => {
                 self.chapter.written = Some(Instant::now());
                 Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    fn give_broker_back(&mut self) -> io::Result<()> {
+        let waiting = self.waiting();
+        self.proxy.mend();
+        self.chapter.broker_gone = false;
+        self.chapter.broker_back = Some((Instant::now(), self.made()));
+        self.out.act(&format!("The broker is back. {waiting} events wait for it in the journal, on disk."))
     }
 
     /// The subscriber heard something new.
@@ -259,7 +268,8 @@ impl Story {
                     0 => String::new(),
                     invalid => format!(", {invalid} of them overloaded"),
                 };
-                self.out.said(&format!("Cycle {:>2}: {} readings{unusable}. {}", data["cycle"], count("seen"), self.latest))
+                let (cycle, seen) = (data["cycle"].as_u64().unwrap_or_default(), count("seen"));
+                self.out.said(&format!("Cycle {cycle:>2}: {seen} readings{unusable}. {}", self.latest))
             }
             "cultivation.paused" => self.out.said(
                 "Somebody paused the run and opened the cover for a sample; the instrument writes it down when it is over.",
@@ -269,6 +279,29 @@ impl Story {
                 self.out.said(&format!("The run is over after {} cycles.", data["cycles"]))
             }
             "device.gap" => self.out.said(&format!("A gap: {}", data["text"].as_str().unwrap_or("no reason given"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Some readings are the cue for a misfortune, in the middle of a cycle when messages are under way.
+    async fn act_on(&mut self, heard: &Heard) -> io::Result<()> {
+        let data = &heard.data;
+        if data["well"] != "A01" || data["filterset"].as_u64() != Some(MIDDLE) {
+            return Ok(());
+        }
+        match data["cycle"].as_u64() {
+            Some(BROKER_GOES) => {
+                self.proxy.cut();
+                self.chapter.broker_gone = true;
+                self.out.act("The broker goes down: its connections are cut, new ones are refused. The instrument knows nothing of it.")
+            }
+            Some(ACTOR_CRASHES) => {
+                let restarts = self.daemon.board().device(&self.device).map_or(0, |state| state.restarts.0);
+                self.chapter.crashed = Some((Instant::now(), restarts));
+                self.out.act("The task that reads the instrument is crashed on purpose, in the middle of its work.")?;
+                self.daemon.crash(&self.device).await;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -303,7 +336,8 @@ impl Story {
         {
             self.chapter.broker_back = None;
             let seconds = since.elapsed().as_secs_f64();
-            self.out.said(&format!("Everything that waited has arrived, {seconds:.1} s after the broker came back."))?;
+            self.out
+                .said(&format!("Everything that waited has arrived, {seconds:.1} s after the broker came back."))?;
         }
         if let Some((since, before)) = self.chapter.crashed
             && let Some(state) = self.daemon.board().device(&self.device)
@@ -318,6 +352,10 @@ impl Story {
             ))?;
         }
         let Some(written) = self.chapter.written else { return Ok(false) };
+        // At a great speed the run may be over before the broker went.
+        if self.chapter.broker_gone {
+            self.give_broker_back()?;
+        }
         let all_there = self.chapter.completed && score.missing(self.made()) == 0;
         if !all_there && written.elapsed() > LAST_WORDS {
             self.out.said("Not everything has arrived in time; the count says what.")?;
@@ -328,27 +366,34 @@ impl Story {
 
     /// Stops the daemon and counts.
     async fn end(mut self, own_broker: bool) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + EARLY_END;
+        while self.waiting() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(LOOK).await;
+        }
         let journal = self.daemon.journal().clone();
         self.out.said("The daemon is stopped.")?;
         self.daemon.stop().await;
         let kept = journal.devices().into_iter().find(|kept| kept.device == self.device);
         let made = kept.map_or(0, |kept| kept.last_sequence);
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + EARLY_END;
         while self.subscriber.score().missing(made) > 0 && Instant::now() < deadline {
             tokio::time::sleep(LOOK).await;
         }
         let score = self.subscriber.score();
+        let why = match score.repeated {
+            0 => "",
+            _ => "   the same event with the same id, because nobody can say what a cut connection still carried",
+        };
         self.out.plain(&format!(
-            "\nThe subscriber, who knows nothing of the daemon, has counted:\n\
+            "\nThe subscriber, which knows nothing of the daemon, has counted:\n\
              \x20 made          {made:>6}   events in the journal\n\
              \x20 received      {:>6}   messages\n\
              \x20 missing       {:>6}\n\
-             \x20 repeated      {:>6}   {}\n\
+             \x20 repeated      {:>6}{why}\n\
              \x20 out of order  {:>6}",
             score.received,
             score.missing(made),
             score.repeated,
-            if score.repeated > 0 { "the same event again, known by its id, as nobody can say what a cut connection carried" } else { "" },
             score.out_of_order
         ))?;
         if !own_broker {

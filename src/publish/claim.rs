@@ -25,7 +25,7 @@ pub struct Claims {
 struct Facts {
     node: Option<String>,
     state: Option<String>,
-    since: Option<Timestamp>,
+    since: Option<String>,
 }
 
 /// What a message below the site's prefix is about.
@@ -58,7 +58,7 @@ pub fn about(topic: &str, payload: &[u8]) -> About {
 /// Whether `theirs`, a state of the node that we are, comes from a daemon that was started after the one that made
 /// `ours`. One that is older is a run before this one, or has been told by the broker that we took its session.
 pub fn is_newer(theirs: &[u8], ours: &[u8]) -> bool {
-    let since = |payload| serde_json::from_slice::<Facts>(payload).ok().and_then(|facts| facts.since);
+    let since = |payload| serde_json::from_slice::<Facts>(payload).ok()?.since?.parse::<Timestamp>().ok();
     since(theirs).zip(since(ours)).is_some_and(|(theirs, ours)| theirs > ours)
 }
 

@@ -10,10 +10,11 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::Retained;
+use super::end::End;
 use super::limits::publish_size;
 use super::replay::Answer;
 use super::rows::Next;
-use super::session::{End, Item, Read, Session};
+use super::session::{Item, Read, Session};
 use crate::event::envelope::without_data;
 
 /// The content type of an event.

@@ -20,7 +20,9 @@
 mod backoff;
 mod claim;
 mod connect;
+mod context;
 mod cursor;
+mod end;
 mod fill;
 mod limits;
 mod opening;
@@ -80,5 +82,5 @@ pub fn spawn(
     standing: Arc<dyn Standing>,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
-    tokio::spawn(publisher::supervise(publisher::Context::new(settings, &site, node, outbox, standing, stop)))
+    tokio::spawn(publisher::supervise(context::Context::new(settings, &site, node, outbox, standing, stop)))
 }

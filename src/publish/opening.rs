@@ -12,10 +12,10 @@ use rumqttc::v5::{AsyncClient, Event, EventLoop};
 use tokio::time::{Instant, timeout_at};
 
 use super::claim::Claims;
+use super::context::Context;
+use super::end::End;
 use super::limits::Limits;
-use super::publisher::Context;
 use super::replay::Incoming;
-use super::session::End;
 
 /// CONNACK and all subscriptions together.
 const OPENING: Duration = Duration::from_secs(15);

@@ -1,6 +1,5 @@
 //! Connecting again and again: back-off, standing by, looking whether another instance is still there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +8,15 @@ use rumqttc::v5::{AsyncClient, EventLoop, MqttOptions};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Retained;
 use super::backoff::Backoff;
-use super::claim::{Claims, is_newer};
+use super::claim::Claims;
 use super::connect::{PrepareError, Purpose, options};
+use super::context::{Context, Memory};
+use super::end::{End, refusal_text};
 use super::opening::Opening;
-use super::outbox::Outbox;
-use super::rows::Rows;
-use super::session::{End, Session, refusal_text};
+use super::session::Session;
 use super::status::{Phase, Report};
-use super::{Retained, Standing};
-use crate::config::settings::BrokerSettings;
-use crate::event::{DeviceId, NodeId, SiteId};
 
 /// First and last ceiling of the wait before the next connection.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -33,71 +30,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const SUSPICIOUS: u32 = 4;
 const SHORT: Duration = Duration::from_secs(5);
 const FEW: u64 = 50;
-
-/// What a publisher works with.
-pub struct Context {
-    /// The broker.
-    pub settings: BrokerSettings,
-    /// `<root>/<site>/`, before every topic.
-    pub prefix: String,
-    /// This daemon.
-    pub node: NodeId,
-    /// The rows.
-    pub outbox: Arc<dyn Outbox>,
-    /// What the daemon says of itself.
-    pub standing: Arc<dyn Standing>,
-    /// Cancelled when the daemon stops.
-    pub stop: CancellationToken,
-    requests: String,
-    own_state: String,
-}
-
-impl Context {
-    /// Everything of one broker's publisher.
-    pub fn new(
-        settings: BrokerSettings,
-        site: &SiteId,
-        node: NodeId,
-        outbox: Arc<dyn Outbox>,
-        standing: Arc<dyn Standing>,
-        stop: CancellationToken,
-    ) -> Self {
-        let prefix = format!("{}/{site}/", settings.root.trim_end_matches('/'));
-        let requests = format!("{prefix}nodes/{node}/requests/replay");
-        let own_state = format!("nodes/{node}/state");
-        Self { settings, prefix, node, outbox, standing, stop, requests, own_state }
-    }
-
-    /// The whole topic of replay requests.
-    pub fn request_topic(&self) -> &str {
-        &self.requests
-    }
-
-    /// Whether a state of our node's name was made by a daemon that was started after this one.
-    pub fn is_newer_than_us(&self, state: &[u8]) -> bool {
-        let own = self.standing.retained().into_iter().find(|message| message.topic == self.own_state);
-        own.is_some_and(|own| is_newer(state, &own.payload))
-    }
-}
-
-/// What outlives a connection; all of it can be had from the journal again.
-#[derive(Debug, Default)]
-pub struct Memory {
-    /// Up to where each device is settled.
-    pub settled: BTreeMap<DeviceId, u64>,
-    /// The highest sequence that was ever handed over.
-    pub highest: BTreeMap<DeviceId, u64>,
-}
-
-impl Memory {
-    /// Keeps how far a connection came.
-    pub fn remember(&mut self, rows: &Rows) {
-        for cursor in rows.cursors() {
-            self.settled.insert(cursor.device.clone(), cursor.settled());
-            self.highest.insert(cursor.device.clone(), cursor.highest());
-        }
-    }
-}
 
 /// Aborts a task when its supervisor is dropped.
 struct Abort(tokio::task::AbortHandle);

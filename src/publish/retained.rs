@@ -22,6 +22,8 @@ pub struct Shelf {
     queue: VecDeque<Retained>,
     refresh: Duration,
     last_round: Option<Instant>,
+    /// The earliest `due` of all topics; asked for at every event, so kept.
+    due: Option<Instant>,
     /// Something may have changed since the last round.
     stale: bool,
 }
@@ -37,7 +39,7 @@ impl Shelf {
     /// For a new connection: everything is due. States expire after `expiry` and are refreshed at a third of it.
     pub fn new(expiry: Duration) -> Self {
         let refresh = expiry / 3;
-        Self { topics: BTreeMap::new(), queue: VecDeque::new(), refresh, last_round: None, stale: true }
+        Self { topics: BTreeMap::new(), queue: VecDeque::new(), refresh, last_round: None, due: None, stale: true }
     }
 
     /// Notes that something may have changed.
@@ -47,9 +49,8 @@ impl Shelf {
 
     /// When the next round is.
     pub fn next_round(&self, now: Instant) -> Option<Instant> {
-        let due = self.topics.values().filter_map(|kept| kept.due).min();
         let changed = self.stale.then(|| self.last_round.map_or(now, |last| last + PACE));
-        [due, changed].into_iter().flatten().min()
+        [self.due, changed].into_iter().flatten().min()
     }
 
     /// Compares what should be retained with what is, and queues what is due. A topic that is no longer wanted is
@@ -76,6 +77,11 @@ impl Shelf {
                 self.queue(message);
             }
         }
+        self.find_due();
+    }
+
+    fn find_due(&mut self) {
+        self.due = self.topics.values().filter_map(|kept| kept.due).min();
     }
 
     /// Queues the removal of a topic.
@@ -99,6 +105,7 @@ impl Shelf {
     pub fn refused(&mut self, topic: &str, now: Instant) {
         if let Some(kept) = self.topics.get_mut(topic) {
             kept.due = Some(now + RETRY);
+            self.find_due();
         }
     }
 
@@ -106,8 +113,9 @@ impl Shelf {
     pub fn taken(&mut self, topic: &str) {
         if let Some(kept) = self.topics.get_mut(topic)
             && !kept.expires
+            && kept.due.take().is_some()
         {
-            kept.due = None;
+            self.find_due();
         }
     }
 }

@@ -5,27 +5,27 @@
 //! connection. Messages are handed over with `try_publish`: the task that polls must not wait for room in a channel
 //! that only polling empties.
 
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use rumqttc::Outgoing;
-use rumqttc::v5::mqttbytes::v5::{DisconnectReasonCode, Packet, PubAckReason, Publish};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, StateError};
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason, Publish};
+use rumqttc::v5::{AsyncClient, Event, EventLoop};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::claim::{About, about};
-use super::limits::{Limits, Unusable};
+use super::context::{Context, Memory};
+use super::end::End;
+use super::limits::Limits;
 use super::opening::{Opened, request};
 use super::outbox::Row;
-use super::publisher::{Context, Memory};
-use super::reason::{Verdict, refused_connection, verdict};
+use super::reason::{Verdict, verdict};
 use super::replay::Replays;
 use super::retained::Shelf;
 use super::rows::Rows;
 use super::status::{Held, Phase, Report};
-use super::window::{OutOfStep, Window};
+use super::window::Window;
 
 /// At the end: for acknowledgements of what is in flight, for that of `stopped`, and for DISCONNECT to be written.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -33,69 +33,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const HANG_UP: Duration = Duration::from_millis(500);
 /// The status is told at most this often where only counters changed.
 const TELL: Duration = Duration::from_secs(1);
-
-/// Why a connection ended.
-#[derive(Debug)]
-pub enum End {
-    /// The line or the broker is gone.
-    Lost {
-        /// In words.
-        text: String,
-        /// Whether the broker just closed it, without a word: what a taken-over session looks like at some brokers.
-        closed: bool,
-    },
-    /// The broker refused the connection.
-    Refused(rumqttc::v5::mqttbytes::v5::ConnectReturnCode),
-    /// The broker cannot be used as it is configured.
-    Unusable(Unusable),
-    /// No acknowledgement for too long.
-    Stalled,
-    /// The broker says that another client uses our client identifier.
-    TakenOver,
-    /// Another node says that it publishes for one of our devices: look again before going on.
-    Doubt(String),
-    /// We were told to stop.
-    Stopped,
-}
-
-impl End {
-    /// A connection that ended for this reason.
-    pub fn lost(text: impl Into<String>) -> Self {
-        Self::Lost { text: text.into(), closed: false }
-    }
-
-    /// What an error of the client library means.
-    pub fn from_error(error: &ConnectionError) -> Self {
-        match error {
-            ConnectionError::ConnectionRefused(code) => Self::Refused(*code),
-            ConnectionError::MqttState(StateError::ServerDisconnect {
-                reason_code: DisconnectReasonCode::SessionTakenOver,
-                ..
-            }) => Self::TakenOver,
-            ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-                let more = reason_string.as_ref().map(|text| format!(", {text}")).unwrap_or_default();
-                Self::lost(format!("the broker ended the connection: {reason_code:?}{more}"))
-            }
-            ConnectionError::MqttState(StateError::ConnectionAborted) => {
-                Self::Lost { text: "the broker closed the connection".into(), closed: true }
-            }
-            ConnectionError::MqttState(StateError::Deserialization(rumqttc::v5::mqttbytes::Error::Io(error)))
-                if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
-            {
-                Self::Lost { text: format!("the broker closed the connection: {error}"), closed: true }
-            }
-            ConnectionError::MqttState(StateError::AwaitPingResp) => Self::lost("the broker does not answer pings"),
-            ConnectionError::Timeout(_) => Self::lost("no connection within 10 s"),
-            other => Self::lost(other.to_string()),
-        }
-    }
-}
-
-impl From<OutOfStep> for End {
-    fn from(error: OutOfStep) -> Self {
-        Self::lost(error.to_string())
-    }
-}
 
 /// What a message that was handed over is.
 #[derive(Debug)]
@@ -460,10 +397,4 @@ impl<'a> Session<'a> {
             .collect();
         self.report.tell();
     }
-}
-
-/// What a refused connection says to the operator.
-pub(super) fn refusal_text(code: rumqttc::v5::mqttbytes::v5::ConnectReturnCode) -> (String, &'static str) {
-    let refusal = refused_connection(code);
-    (format!("the broker refused the connection: {}", refusal.reason), refusal.remedy)
 }

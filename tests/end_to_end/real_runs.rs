@@ -121,5 +121,7 @@ fn every_message_is_a_cloud_event_and_passes_the_schema_that_it_names() {
         }
     });
     let state = format!("instrumentd/v1/lab/devices/{DEVICE}/state");
-    subscriber.with(|r| assert_eq!(r.retained[&state]["connection"], "connected"));
+    wait_for("the device's state", || {
+        subscriber.with(|r| r.retained.get(&state).is_some_and(|state| state["connection"] == "connected"))
+    });
 }

@@ -1,6 +1,6 @@
 //! An independent subscriber: what it got, checked as a careful consumer would.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -87,10 +87,6 @@ impl Subscriber {
     /// The sequences of `device` from 1 to `last` that did not arrive.
     pub fn holes(&self, device: &str, last: u64) -> Vec<u64> {
         self.with(|r| (1..=last).filter(|s| !r.events.contains_key(&(device.to_owned(), *s))).collect())
-    }
-
-    pub fn ids(&self) -> BTreeSet<String> {
-        self.with(|r| r.events.values().filter_map(|(e, _)| e["id"].as_str().map(str::to_owned)).collect())
     }
 }
 

@@ -1,5 +1,8 @@
 //! A broker that does what a script says, and notes everything that it sees and every breach of the standard.
 
+// Shared by several tests, none of which uses all of it.
+#![allow(dead_code)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 

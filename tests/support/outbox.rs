@@ -1,5 +1,8 @@
 //! Rows in memory in place of a journal, and a daemon's standing in place of a device board.
 
+// Shared by several tests, none of which uses all of it.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,8 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use instrumentd::config::settings::BrokerSettings;
 use instrumentd::event::DeviceId;
-use instrumentd::publish::{BrokerStatus, Extent, Outbox, Retained, Row, Standing};
+use instrumentd::publish::{self, BrokerStatus, Extent, Outbox, Retained, Row, Standing};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub const JOURNAL: Uuid = Uuid::from_u128(7);
@@ -239,4 +243,26 @@ pub fn settings(port: u16) -> BrokerSettings {
         stall: Duration::from_secs(20),
         response_prefix: "instrumentd/v1/lab/replies/".into(),
     }
+}
+
+/// A publisher that runs.
+pub struct Running {
+    stop: CancellationToken,
+    pub task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops it as the daemon does.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("stops within 5 s").expect("no panic");
+    }
+}
+
+/// Starts a publisher of the node `here` at the site `lab`.
+pub fn start(settings: BrokerSettings, rows: &Arc<Rows>, daemon: &Arc<Daemon>) -> Running {
+    let stop = CancellationToken::new();
+    let (site, node) = ("lab".parse().expect("valid"), "here".parse().expect("valid"));
+    let task = publish::spawn(settings, site, node, rows.clone(), daemon.clone(), stop.clone());
+    Running { stop, task }
 }

@@ -1,5 +1,8 @@
 //! Just enough of MQTT 5 to be a broker in a test: read what a client sends, write what it expects.
 
+// Shared by several tests, none of which uses all of it.
+#![allow(dead_code)]
+
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// A packet as it came, without its fixed header.

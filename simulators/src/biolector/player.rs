@@ -149,7 +149,12 @@ impl Player {
 
     /// Stops at the next step, as if the instrument were switched off.
     pub fn stop(&self) {
-        self.shared.set(|switches| switches.stopped = true);
+        self.switch().off();
+    }
+
+    /// A switch for somebody else to stop it with.
+    pub fn switch(&self) -> Switch {
+        Switch(self.shared.clone())
     }
 
     /// Waits for the end of the run.
@@ -165,6 +170,17 @@ impl Player {
             Some(Err(panic)) => std::panic::resume_unwind(panic),
             None => Ok(()),
         }
+    }
+}
+
+/// Switches an instrument off from another thread.
+#[derive(Debug, Clone)]
+pub struct Switch(Arc<Shared>);
+
+impl Switch {
+    /// Stops it at its next step.
+    pub fn off(&self) {
+        self.0.set(|switches| switches.stopped = true);
     }
 }
 

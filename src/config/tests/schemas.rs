@@ -86,8 +86,8 @@ fn the_example_shows_every_key_and_the_true_defaults() {
         let text = format!("{}{}", &text[..cloud.min(devices)], &text[devices..]);
         text.lines().filter(kept).map(|line| format!("{line}\n")).collect::<String>()
     };
-    let shown = parsed(&quiet(&text)).unwrap_or_else(|problems| panic!("{problems}"));
-    let silent = parsed(&quiet(EXAMPLE)).unwrap_or_else(|problems| panic!("{problems}"));
+    let shown = valid(&quiet(&text));
+    let silent = valid(&quiet(EXAMPLE));
     assert_eq!(shown.settings, silent.settings);
 }
 
@@ -126,7 +126,7 @@ fn the_defaults_in_the_schema_are_in_force() {
         .replace("\"results\"", &format!("\"results\", {}", defaults(&device["properties"]["files"]).join(", ")))
         + &format!("[log]\n{}\n", defaults(&schema["properties"]["log"]).join("\n"));
     assert_eq!(text.matches(" = ").count() - GOOD.matches(" = ").count(), 16, "{text}");
-    let written = parsed(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let written = valid(&text);
     assert_eq!(written.settings, parsed(GOOD).expect("valid").settings);
 
     let least = "family = \"biolector-pro\"\nmanufacturer = \"m\"\nmodel = \"m\"\n";
@@ -136,7 +136,8 @@ fn the_defaults_in_the_schema_are_in_force() {
         .iter()
         .map(|table| format!("[{table}]\n{}\n", defaults(&schema["properties"][table]).join("\n")))
         .collect();
-    let profile = |text: &str| crate::profile::parse("p", "p.toml", text).unwrap_or_else(|p| panic!("{p}"));
+    let profile =
+        |text: &str| crate::profile::parse("p", "p.toml", text).map_err(|p| p.to_string()).expect("a profile");
     assert_eq!(profile(&format!("{least}{all}")), profile(least));
     assert_eq!(all.matches(" = ").count(), 13, "{all}");
 }

@@ -46,7 +46,7 @@ times = { silence = "2d", trust = "zone", cycle_timeout_factor = 1.5 }
 [log]
 filter = "debug"
 "#;
-    let settings = parsed(text).unwrap_or_else(|problems| panic!("{problems}")).settings;
+    let settings = valid(text).settings;
     insta::assert_debug_snapshot!(
         "settings",
         (&settings.site, &settings.node, &settings.journal, &settings.brokers, &settings.log)
@@ -104,6 +104,15 @@ fn only_what_changed_is_different_after_a_reload() {
     let same = parsed(&two.replace("[site]", "# a comment\n[site]")).expect("valid").settings;
     assert_eq!(same, before);
     assert_eq!(before.devices[0].profile.settle, Duration::from_secs(5));
+}
+
+#[test]
+fn a_device_that_is_out_of_use_gives_its_folder_to_another() {
+    let second =
+        "[devices.bl-2]\nprofile = \"biolector-1\"\ntime_zone = \"Etc/UTC\"\nfiles = { folder = \"results\" }\n";
+    let both = format!("{GOOD}{second}");
+    assert_eq!(parsed(&both).expect_err("a mistake").0[0].code, Code::SameFolder);
+    assert_eq!(valid(&both.replace("bl-2]", "bl-2]\nenabled = false")).settings.devices.len(), 2);
 }
 
 #[test]

@@ -87,7 +87,10 @@ impl Worker {
         self.told = Some(true);
         let now = Instant::now();
         // Silence while nobody could look does not count.
-        self.sources.values_mut().for_each(|source| source.quiet_since = source.quiet_since.max(now));
+        for source in self.sources.values_mut() {
+            source.quiet_since = source.quiet_since.max(now);
+            source.settling = false;
+        }
         let names: Vec<SourceName> = self.sources.keys().cloned().collect();
         names.iter().for_each(|name| self.plan(name));
         self.status.send_modify(|status| status.folder = FolderState::Connected);

@@ -235,3 +235,81 @@ fn belongs(member: &OsStr, seed: &OsStr, all: &[(OsString, OsString, Stat)]) -> 
     }
     starts(seed) && !all.iter().any(|(other, _, _)| other.len() > seed.len() && starts(other))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Name, kind and members (or parts) of each source.
+    fn grouped(files: &[&str]) -> Vec<(String, SourceKind, Vec<String>)> {
+        let files = files.iter().map(|name| (OsString::from(name), Stat { size: 10, ..Stat::default() })).collect();
+        let mut sources = Vec::new();
+        group(Path::new("/data"), Path::new("day"), files, &mut |one| {
+            let text =
+                |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let inside = match &one.files {
+                Files::Folder { members, .. } => members.iter().map(text).collect(),
+                Files::Parts(list) => list.parts.iter().map(|part| part.name.to_string()).collect(),
+                Files::Table(_) | Files::Zip(_) => Vec::new(),
+            };
+            sources.push((one.name.to_string(), one.kind(), inside));
+        });
+        sources.sort_by(|a, b| a.0.cmp(&b.0));
+        sources
+    }
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn exports_in_one_folder_keep_their_own_members() {
+        let found = grouped(&[
+            "12.csv",
+            "12.meta",
+            "12_filterlist.json",
+            "12_3 x.csv",
+            "12_3 x.meta",
+            "12_3 x.json",
+            "12_3 x_20231006T175509.scripts",
+            "12_3 x_settings.ini",
+            "12_3 x.log",
+            "other.CSV",
+            "12.zip",
+        ]);
+        assert_eq!(
+            found,
+            [
+                ("day/12".to_owned(), SourceKind::Export, owned(&["12.meta", "12_filterlist.json"])),
+                ("day/12.zip".to_owned(), SourceKind::Export, vec![]),
+                (
+                    "day/12_3 x".to_owned(),
+                    SourceKind::Export,
+                    owned(&["12_3 x.meta", "12_3 x.json", "12_3 x_20231006T175509.scripts", "12_3 x_settings.ini"])
+                ),
+                ("day/other.CSV".to_owned(), SourceKind::Table, vec![]),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_only_csv_belongs_to_the_only_meta() {
+        let found = grouped(&["table.csv", "run.meta", "run.json"]);
+        assert_eq!(found, [("day/table".to_owned(), SourceKind::Export, owned(&["run.meta", "run.json"]))]);
+        let found = grouped(&["a.csv", "b.csv", "run.meta"]);
+        assert!(found.iter().all(|(_, kind, _)| *kind == SourceKind::Table) && found.len() == 2);
+    }
+
+    #[test]
+    fn parts_are_numbered_files_beside_a_header() {
+        let found = grouped(&["Header.csv", "C10.tmp", "C2.tmp", "C1.tmp", "C.tmp", "Cx.tmp", "D1.tmp", "final.csv"]);
+        assert_eq!(
+            found,
+            [
+                ("day/Header.csv".to_owned(), SourceKind::Parts, owned(&["C1.tmp", "C2.tmp", "C10.tmp"])),
+                ("day/final.csv".to_owned(), SourceKind::Table, vec![]),
+            ]
+        );
+        assert!(grouped(&["C1.tmp", ".C2.tmp", "~x.csv", "$x.csv", "x.csv~", "x.txt"]).is_empty());
+    }
+}

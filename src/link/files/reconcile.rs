@@ -162,7 +162,7 @@ impl Worker {
         let source = self.sources.entry(name.clone()).or_insert_with(|| Source::new(Position::start(), baseline, now));
         source.baseline = baseline;
         source.seen = self.scans;
-        source.missing = None;
+        source.recheck |= source.missing.take().is_some();
         if first_scan && source.is_begun() && !source.position.ended {
             source.wanted = newest || !source.position.settled;
         }

@@ -148,11 +148,12 @@ impl Source {
         self.over_holes = false;
     }
 
-    /// When its silence is to be told; `None` when it was, or when there is nothing to tell.
+    /// When its silence is long enough for a last look; `None` when it was told, when that look is already due, or when there is
+    /// nothing to tell.
     pub fn settles_at(&self, settle: Duration) -> Option<Instant> {
-        let waits = self.opened && !self.position.settled && !self.position.ended && self.missing.is_none();
-        (waits && !matches!(self.found.as_ref().map(|found| &found.files), Some(Files::Zip(_))))
-            .then(|| self.quiet_since + settle)
+        let waits = self.opened && !self.settling && !self.position.settled && !self.position.ended;
+        let zip = matches!(self.found.as_ref().map(|found| &found.files), Some(Files::Zip(_)));
+        (waits && !zip && self.missing.is_none()).then(|| self.quiet_since + settle)
     }
 
     /// Tells the silence, when it lasted long enough and a look found nothing after it.

@@ -25,6 +25,9 @@ const LONGEST_BELIEF: Duration = Duration::from_secs(1);
 /// While there is no pause, the status is brought up to date once in so many turns.
 const SHOW_EVERY: u32 = 512;
 
+/// One in so many turns goes to the oldest source that waits, whatever the hints say.
+const FAIR: u32 = 8;
+
 /// From so many sources that wait to be read on, the log says how far it is.
 const REPORTED_BACKLOG: usize = 1000;
 
@@ -137,13 +140,23 @@ impl Worker {
         if self.turns.is_multiple_of(SHOW_EVERY) {
             self.show();
         }
-        match self.urgent.pop_front().or_else(|| self.backlog.pop_first().map(|(_, name)| name)) {
+        match self.choose() {
             Some(name) => self.step(&name),
             None => {
                 self.show();
                 self.set_busy(false);
                 self.wait()
             }
+        }
+    }
+
+    /// The source that is read next: one that a hint named, or the oldest that waits. Now and then the other way round, so that
+    /// a source that is named again and again does not keep others from being read.
+    fn choose(&mut self) -> Option<SourceName> {
+        if self.turns.is_multiple_of(FAIR) {
+            self.backlog.pop_first().map(|(_, name)| name).or_else(|| self.urgent.pop_front())
+        } else {
+            self.urgent.pop_front().or_else(|| self.backlog.pop_first().map(|(_, name)| name))
         }
     }
 
@@ -219,8 +232,11 @@ impl Worker {
             }
             Next::Done => {}
             Next::Later(when) => source.again = Some(when),
-            // What is not where it was is looked for once; a source that stays away is the scan's to judge.
-            Next::Scan => self.scan_wanted = true,
+            // What is not where it was is looked for; a source that stays away is the scan's to judge.
+            Next::Scan => {
+                source.recheck = true;
+                self.scan_wanted = true;
+            }
         }
         self.plan(name);
         Ok(())

@@ -107,6 +107,9 @@ fn what_cannot_be_looked_at_is_told_and_is_not_gone() {
         rig.until("trouble", |rig| rig.count("trouble - cannot read") == 1);
         append(&folder.path().join("other.csv"), b"1\n");
         rig.until_logged("settled other.csv");
+        // By now the first one has been silent long enough as well, and cannot be looked at: that holds up nobody.
+        append(&folder.path().join("third.csv"), b"1\n");
+        rig.until_logged("settled third.csv");
         std::fs::rename(folder.path().join(".away"), &path).expect("moved back");
         rig.until_logged("trouble over -");
         append(&path, b"2\n");
