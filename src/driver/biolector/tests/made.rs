@@ -394,8 +394,8 @@ fn a_biolector_one_that_measures_one_well() {
         READING;WELLNUM;CONTENT;DESCRIPTION;FILTERSET;TIME [h];AMPLITUDE;PHASE;T;H;O;C;COMMENTS\n";
     let mut out = header.to_owned();
     for cycle in 1..=3 {
-        let _ = write!(out, "R;;;;1;0.{cycle}2;390.41;0.0;29.80;55.09;22.23;0.00;x\n");
-        let _ = write!(out, "C{cycle};D04;X1;;1;0.{cycle}3;24.43;0.0;30.30;55.09;22.26;0.00; \n");
+        let _ = writeln!(out, "R;;;;1;0.{cycle}2;390.41;0.0;29.80;55.09;22.23;0.00;x");
+        let _ = writeln!(out, "C{cycle};D04;X1;;1;0.{cycle}3;24.43;0.0;30.30;55.09;22.26;0.00; ");
     }
     let bench = decode(ONE, out.as_bytes());
     let ends: Vec<_> = bench.completions().map(|c| (c.ended_by, c.complete, c.channels[0].expected_from)).collect();
@@ -412,8 +412,8 @@ fn a_microfluidic_file_with_valve_rows_and_short_columns() {
     for (at, well) in ["001", "002", "003", "004"].iter().enumerate() {
         let cells =
             format!("{at}7.00;0.00;0.00;0.00;42.68;94.73;29.60;29.80;25.40;21.00;-9999.00;71.44;1399;;;;;;44.70;;");
-        let _ = write!(out, "M;0001;{well};01;{};{cells}\n", 600 + at);
-        let _ = write!(out, "N;0001;Valve 1;Well 3;Sollvolumen (Acid) 0.30;Module 1 (BASE);\n");
+        let _ = writeln!(out, "M;0001;{well};01;{};{cells}", 600 + at);
+        let _ = writeln!(out, "N;0001;Valve 1;Well 3;Sollvolumen (Acid) 0.30;Module 1 (BASE);");
     }
     let bench = decode(PRO, out.as_bytes());
     assert_eq!(bench.count(EventType::Measured), 4);
