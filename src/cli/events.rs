@@ -108,7 +108,8 @@ fn print(arguments: &Arguments, history: &mut History, out: &mut impl Write) -> 
         if !arguments.follow {
             return Ok(());
         }
-        std::thread::sleep(LOOK);
+        // Nothing in this process happens meanwhile: the writer is another one, and SQLite does not tell readers.
+        std::thread::park_timeout(LOOK);
     }
 }
 

@@ -134,10 +134,10 @@ pub(super) fn survey(path: &Path, limit: Duration) -> rusqlite::Result<Survey> {
 /// The devices' names, as far as they can be read.
 pub(super) fn names(connection: &Connection) -> BTreeMap<i64, String> {
     let mut names = BTreeMap::new();
-    if let Ok(mut statement) = connection.prepare("SELECT number, device FROM devices") {
-        if let Ok(rows) = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))) {
-            names.extend(rows.map_while(Result::ok));
-        }
+    if let Ok(mut statement) = connection.prepare("SELECT number, device FROM devices")
+        && let Ok(rows) = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+    {
+        names.extend(rows.map_while(Result::ok));
     }
     names
 }

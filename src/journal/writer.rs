@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
-use super::condition::{Condition, Trouble};
+use super::condition::Condition;
 use super::lock::Lock;
 use super::mark::MarkFile;
 use super::queue::Command;
@@ -380,44 +380,12 @@ impl Writer {
     fn is_ill(&self, obstacle: &Obstacle) {
         let now = self.shared.condition.borrow().clone();
         let since = now.trouble().map_or_else(Timestamp::now, |trouble| trouble.since);
-        let path = self.settings.path.display();
-        let failed = |error: &rusqlite::Error| format!("writing the journal {path} failed: {error}");
-        let (make, text, remedy): (fn(Trouble) -> Condition, String, &str) = match obstacle {
-            Obstacle::Full => (
-                Condition::Full,
-                format!(
-                    "the journal {path} has reached its size of {} MiB with events that a broker has not acknowledged",
-                    self.settings.max_bytes >> 20
-                ),
-                "let the brokers acknowledge, raise max_bytes, or remove a broker that is gone from the configuration; \
-                 sources wait and recording goes on by itself",
-            ),
-            Obstacle::Failed(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) => (
-                    Condition::DiskFull,
-                    failed(error),
-                    "make room on the file system; sources wait and recording goes on by itself",
-                ),
-                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
-                    Condition::ReadOnly,
-                    failed(error),
-                    "mount the file system writable and give the file to the daemon's user; recording goes on by itself",
-                ),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (
-                    Condition::IoError,
-                    failed(error),
-                    "the file is damaged: stop the daemon and run `instrumentd journal check`",
-                ),
-                _ => (
-                    Condition::IoError,
-                    failed(error),
-                    "look at the kernel's log for errors of the disk; recording goes on by itself once writing succeeds",
-                ),
-            },
+        let condition = match obstacle {
+            Obstacle::Full => Condition::full(since, &self.settings),
+            Obstacle::Failed(error) => Condition::failed(since, &self.settings, error),
         };
-        let condition = make(Trouble { since, text, remedy: remedy.to_owned() });
-        if condition.name() != now.name() {
-            let text = condition.trouble().map_or("", |trouble| &trouble.text);
+        if let Some(trouble) = condition.trouble().filter(|_| condition.name() != now.name()) {
+            let (text, remedy) = (&trouble.text, &trouble.remedy);
             tracing::error!(condition = condition.name(), text, remedy, "The journal does not take events");
         }
         self.shared.condition.send_if_modified(|now| std::mem::replace(now, condition.clone()) != condition);

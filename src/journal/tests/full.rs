@@ -73,7 +73,7 @@ async fn at_its_size_sources_wait_until_a_broker_settles_and_nothing_is_dropped(
         }
     });
     until(&mut condition, "full").await;
-    assert!(condition.borrow().trouble().expect("trouble").remedy.contains("max_bytes"));
+    assert!(condition.borrow().trouble().expect("trouble").remedy.contains("max_size"));
     let held = journal.devices()[0].last_sequence;
     assert!(held < 2000, "{held}");
     assert_eq!(journal.devices()[0].first_available_sequence, Some(1));
