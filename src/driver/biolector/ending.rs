@@ -44,7 +44,9 @@ impl Source {
 
     pub fn settled(&mut self, effects: &mut Effects) {
         self.unterminated(true, effects);
-        if let Stage::Running(run) = &mut self.stage {
+        if let Stage::Running(run) = &mut self.stage
+            && (run.facts.family != Family::One || is_read_to_its_end(run))
+        {
             end_by_facts(run, effects);
         }
         self.rest(effects);
@@ -100,6 +102,12 @@ pub(super) fn end_by_facts(run: &mut Run, effects: &mut Effects) {
         (Family::Pro, _) if run.state.end_section => run.end(None, None, effects),
         _ => {}
     }
+}
+
+/// Whether a BioLector I's file was that of a finished run when it was first seen, and all its cycles were read. A
+/// header that is rewritten later may be of a run that goes on.
+fn is_read_to_its_end(run: &Run) -> bool {
+    run.facts.last_cycle.is_some_and(|last| run.state.newest >= Some(last))
 }
 
 /// How long a cycle may be silent.

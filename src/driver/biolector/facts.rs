@@ -50,6 +50,8 @@ pub(super) struct Facts {
     pub instrument_time: Option<String>,
     /// The end as written, where it is known: members (XT) or header (I).
     pub end: Option<String>,
+    /// The last cycle, where the header said already when it was first read that the run is over (BioLector I).
+    pub last_cycle: Option<u32>,
     pub serial: Option<String>,
     pub software: Option<String>,
     pub format: String,

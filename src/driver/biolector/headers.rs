@@ -25,6 +25,7 @@ impl Facts {
             started_at: None,
             instrument_time: None,
             end: None,
+            last_cycle: None,
             serial: None,
             software: None,
             format: String::new(),
@@ -163,6 +164,7 @@ impl Facts {
         facts.name.clone_from(&header.protocol);
         facts.instrument_time = some(&header.start);
         facts.end = some(&header.end).filter(|end| *end != header.start);
+        facts.last_cycle = header.last_reading.filter(|_| facts.end.is_some());
         facts.serial = some(&header.device);
         facts.format = format!("BioLector I {}", header.file_version);
         facts.operator = some(&header.user);

@@ -12,7 +12,7 @@
 //!   after the one before it; the first row of another cycle; the run's end; a time without rows. Only the last
 //!   depends on anything but content. Rows that come later are told, and then the cycle's end once more.
 //! - A run's end is what the file says (`end_process`, `.meta` End). A BioLector I rewrites `DATE END` while it runs,
-//!   so there the end counts only when nothing more comes: offline at the file's end, live after a time of silence.
+//!   so there the end counts when nothing more comes: offline at the file's end; live, where the header said so from the first, when its last cycle was read, and else after a time of silence.
 //!   Should it go on after all, the next end is told as a further revision.
 
 mod clock;

@@ -21,6 +21,8 @@ pub struct Header {
     pub start: String,
     /// `DATE END`, the same form; equal to the start while nothing else is known.
     pub end: String,
+    /// `Last Reading`, on the same line: the number of the last cycle that the header knows of.
+    pub last_reading: Option<u32>,
     /// `DEVICE`.
     pub device: String,
     /// `USER`.
@@ -86,7 +88,10 @@ impl Header {
             b"PROTOCOL" => self.protocol = text(1),
             b"FILE_VERSION" => self.file_version = text(1),
             b"DATE START" => self.start = format!("{} {}", text(1), text(2)),
-            b"DATE END" => self.end = format!("{} {}", text(1), text(2)),
+            b"DATE END" => {
+                self.end = format!("{} {}", text(1), text(2));
+                self.last_reading = number::whole(cells.get(5));
+            }
             b"DEVICE" => self.device = text(1),
             b"USER" => (self.user, self.comment) = (text(1), text(3)),
             b"PLATETYPE" => (self.plate, self.lot) = (text(1), text(3)),
