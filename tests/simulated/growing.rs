@@ -22,6 +22,9 @@ use crate::settings;
 /// Long enough for any machine; never waited for when all is well.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Half an hour of the instrument's time in some 0.3 s, so that the link finds its files at every stage.
+const PACE: Pace = Pace::Times(6000.0);
+
 /// What an actor and its journal do, without either: a link and a driver, and what both would go on from.
 struct Listener {
     context: Context,
@@ -167,7 +170,7 @@ fn listen(settings: Settings, folder: &Path) -> BTreeSet<String> {
     }
     let mut random = fastrand::Rng::with_seed(settings.seed);
     let run = BiolectorRun::new(settings).expect("settings that fit");
-    let player = Player::start(run, folder.to_owned(), Pace::Max, usize::from(u16::MAX));
+    let player = Player::start(run, folder.to_owned(), PACE, usize::from(u16::MAX));
     let (mut playing, mut waited, tick) = (true, Duration::ZERO, Duration::from_millis(20));
     while waited < PATIENCE {
         match next(&mut listener, tick) {
