@@ -222,11 +222,14 @@ impl Settings {
             (Quirk::ReplaceByLongerCopy, Quirk::TornWrites),
             (Quirk::HeaderRestart, Quirk::LateComments),
             (Quirk::CycleJump, Quirk::HighStartCycle),
-            (Quirk::LastWellBug, Quirk::OneWell),
         ] {
             if self.has(one) && self.has(other) {
                 return Err(SettingsError::Contradiction(one, other));
             }
+        }
+        // The last of several wells is what is filed late.
+        if self.has(Quirk::LastWellBug) && self.well_count() == 1 {
+            return Err(SettingsError::Contradiction(Quirk::LastWellBug, Quirk::OneWell));
         }
         Ok(())
     }

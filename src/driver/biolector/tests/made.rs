@@ -327,6 +327,26 @@ fn rows_filed_under_the_next_filter_set_are_suspect() {
     assert_eq!(end.duplicate_rows.iter().map(|d| (d.filterset, d.conflict)).collect::<Vec<_>>(), [(3, true)]);
 }
 
+/// The last but one row of a filter set may be lost, and what comes next is no less misfiled.
+#[test]
+fn a_misfiled_row_shows_also_behind_a_torn_one() {
+    for (rows_of_the_first_set, suspect) in [(&["F04", "F03", "F02"][..], 1), (&["F04", "F03"], 1), (&["F04"], 0)] {
+        let protocol = br#"{"Channels":[{"Name":"a"},{"Name":"b"}],
+            "Layout":{"MeasuredCultivationLabels":["F01","F02","F03","F04"]}}"#;
+        let meta = br#"{"Id":"x","Start":"2024-01-10T12:00:00+01:00","CsvFileVersion":"1.0.0"}"#;
+        let mut out = format!("{}\r\n", Table::Xt.header());
+        for (well, set) in rows_of_the_first_set.iter().map(|well| (*well, 1)).chain([("F01", 2), ("F04", 2)]) {
+            row(&mut out, Table::Xt, Kind::Measurement, keys(1, well, set, 60), &[("Amp_1", "5.00"), ("Cal", "0.00")]);
+        }
+        let mut bench = Bench::new(context(XT), SourceKind::Export);
+        bench.give(FileInput::Member { name: "1_a.meta", bytes: meta });
+        bench.give(FileInput::Member { name: "1_a.json", bytes: protocol });
+        bench.give(FileInput::Bytes { offset: 0, bytes: out.as_bytes() });
+        let found = bench.measured().filter(|m| m.flags.contains(&ReadingFlag::MisfiledWell)).count();
+        assert_eq!(found, suspect, "{rows_of_the_first_set:?}");
+    }
+}
+
 /// What is lost in a file says nothing of the instrument: only a cycle that ends early does.
 #[test]
 fn a_run_that_lost_a_row_in_its_last_cycle_was_not_stopped_in_it() {
