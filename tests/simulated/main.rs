@@ -6,7 +6,7 @@ mod reader;
 use std::collections::{BTreeMap, BTreeSet};
 
 use instrumentd::event::EventType;
-use instrumentd::event::cultivation::{Measured, Quality, ReadingFlag};
+use instrumentd::event::cultivation::{Measured, Quality, ReadingFlag, ValueOrigin};
 use instrumentd_simulators::biolector::{Columns, Condition, Model, Quirk, Reading, Settings};
 
 use proptest::prelude::*;
@@ -206,6 +206,37 @@ fn against_quirk(settings: &Settings, quirk: Option<Quirk>, read: &Reader) -> Ve
         wrong.push(format!("{} cycles completed", read.completed().len()));
     }
     wrong
+}
+
+/// Recomputed values are the file's own, where both are there; a BioLector I has none, and an XT's oxygen is not computed.
+#[test]
+fn recomputed_values_are_those_of_the_file() {
+    for model in MODELS {
+        let written = write(settings(model, &[], 3));
+        let read = Reader::whole(model.0, &written);
+        let made: BTreeMap<Key, &Reading> = written.readings.iter().map(|reading| (key(reading), reading)).collect();
+        let mut origins = BTreeSet::new();
+        for measured in read.measured() {
+            let reading = made[&key_of(measured)];
+            let own = reading.referenced.or(reading.calibrated);
+            assert!(
+                own.is_none()
+                    || (measured.value.zip(own)).is_some_and(|(a, b)| (a - b).abs() <= 0.011 + 0.002 * b.abs()),
+                "{reading:?} is told as {measured:?}"
+            );
+            if let Some(origin) = measured.value_origin {
+                origins.insert((measured.filterset, origin == ValueOrigin::Recomputed));
+            }
+        }
+        // Filter sets 1 to 6: biomass, biomass, pH, oxygen, fluorescence, fluorescence.
+        let recomputed: Vec<bool> = origins.iter().map(|(_, recomputed)| *recomputed).collect();
+        let expected: &[bool] = match model.0 {
+            Model::Pro => &[true; 6],
+            Model::Xt => &[true, true, true, false, true, true],
+            Model::One => &[true, true, false, false],
+        };
+        assert_eq!(recomputed, expected, "{model:?}: {origins:?}");
+    }
 }
 
 /// Bytes come in any pieces, and the daemon may end behind any of them.

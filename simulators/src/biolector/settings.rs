@@ -255,7 +255,7 @@ impl Settings {
         let biomass = |name, gain, amplitude| {
             channel(name, ChannelKind::Biomass, 1, gain, reference[usize::from(gain > 3)], amplitude)
         };
-        let green = |name, gain, amplitude| channel(name, ChannelKind::Fluorescence, 24, gain, reference[2], amplitude);
+        let green = |name, gain, amplitude| channel(name, ChannelKind::Fluorescence, 4, gain, reference[2], amplitude);
         let wanted = self.filtersets as usize;
         let mut all = match wanted {
             1 => vec![biomass("Biomass", 3, 241.3)],

@@ -7,7 +7,7 @@ use instrument_proto::codec::biolector::write::{Keys, Table, row};
 
 use super::support::{Bench, context, decode};
 use crate::driver::{FileInput, SourceKind};
-use crate::event::cultivation::{Quality, ReadingFlag};
+use crate::event::cultivation::{ChannelKind, Quality, ReadingFlag};
 use crate::event::{Body, EventType};
 use crate::profile::Family;
 
@@ -344,6 +344,21 @@ fn a_misfiled_row_shows_also_behind_a_torn_one() {
         bench.give(FileInput::Bytes { offset: 0, bytes: out.as_bytes() });
         let found = bench.measured().filter(|m| m.flags.contains(&ReadingFlag::MisfiledWell)).count();
         assert_eq!(found, suspect, "{rows_of_the_first_set:?}");
+    }
+}
+
+/// Some devices have further filters for scattered light; the header calls them by their own names where it references.
+#[test]
+fn a_filter_that_no_profile_lists_is_known_by_its_own_name() {
+    for (filter, kind) in [("Biomass 760", ChannelKind::Biomass), ("eCFP", ChannelKind::Fluorescence)] {
+        let header = pro_header()
+            .replace("reference_value_Biomass", &format!("reference_value_{filter}"))
+            .replace("[01_filter_id] 201", "[01_filter_id] 216");
+        let mut rows = String::new();
+        set(&mut rows, 1, 1);
+        let bench = decode(PRO, format!("{header}{rows}").as_bytes());
+        assert!(bench.measured().all(|m| m.kind == kind && &*m.channel == "BS"), "{filter}");
+        assert_eq!(bench.measured().count(), 4);
     }
 }
 
