@@ -99,6 +99,7 @@ impl Run {
         let complete = !channels.is_empty()
             && channels.iter().all(|channel| channel.missing_wells.is_empty() && channel.seen > 0)
             && (expected.from_header || ended_by != "run-ended");
+        let measured_whole = complete || (expected.from_header && cycle.reached_its_end(expected));
         let body = CycleCompleted {
             run: self.run.clone(),
             cycle: number,
@@ -118,7 +119,7 @@ impl Run {
             cycle.complete = complete;
         }
         if self.state.newest == Some(number) {
-            self.past.last_complete = complete;
+            self.past.measured_whole = measured_whole;
         }
         self.changed.past = true;
         let reason = (revision > 1).then(|| "rows of this cycle came after its end was told".into());
@@ -144,7 +145,7 @@ impl Run {
         if std::mem::replace(&mut self.state.closed, true) {
             return;
         }
-        let whole = self.past.last_complete;
+        let whole = self.past.measured_whole;
         let revision = if whole { &mut self.state.completed } else { &mut self.state.stopped };
         *revision += 1;
         let revision = *revision;

@@ -176,6 +176,14 @@ impl Cycle {
         self.misfiled.is_none() && self.last == Some((*filterset, *last)) && before == Some((*filterset, *predecessor))
     }
 
+    /// Whether it was measured to its end, whatever was lost on the way: the last two wells of the last filter set are
+    /// there. Two, because a row of the set before may stand in the place of the last one.
+    pub fn reached_its_end(&self, expected: Expected<'_>) -> bool {
+        let Some((filterset, wells)) = expected.sets.last_key_value() else { return false };
+        let seen = |well: &WellCode| self.sets.get(filterset).is_some_and(|set| set.digest(*well).is_some());
+        !wells.is_empty() && wells.iter().rev().take(2).all(seen)
+    }
+
     /// Whether a row of `filterset` and `well`, not seen before, shows the quirk of the XT software 1.8.10: rows are
     /// written one event late, so that the last well's row is filed under the next filter set.
     pub fn looks_misfiled(&self, filterset: u32, well: WellCode, expected: Expected<'_>) -> bool {

@@ -199,8 +199,10 @@ pub(super) fn judge(reading: &Reading<'_>, setting: &Setting<'_>, mut flags: Vec
     if quality != Quality::Ok {
         (value, origin) = (None, None);
     }
-    if quality == Quality::Ok
-        && flags.iter().any(|f| matches!(f, ReadingFlag::MisfiledWell | ReadingFlag::OddRowLength))
+    // A reading of another filter set may be out of this one's range, and that says nothing of it.
+    let misfiled = flags.contains(&ReadingFlag::MisfiledWell);
+    if (quality == Quality::Ok && flags.contains(&ReadingFlag::OddRowLength))
+        || (matches!(quality, Quality::Ok | Quality::OutOfRange) && misfiled)
     {
         quality = Quality::Suspect;
     }

@@ -57,7 +57,8 @@ pub(super) struct Past {
     /// Whether `learned` goes before what the header says: a BioLector I's header names a whole plate where only some
     /// of its wells are measured.
     pub subset: bool,
-    pub last_complete: bool,
+    /// Whether the newest cycle was measured to its end, so that the run was not stopped within one.
+    pub measured_whole: bool,
 }
 
 /// A pause whose end did not come yet.

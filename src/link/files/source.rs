@@ -297,12 +297,12 @@ impl Source {
         if self.opened {
             return Ok(());
         }
-        outlet.send(LinkEvent::Opened {
-            source: name.clone(),
-            kind: found.kind(),
-            resume: self.position.at > 0 || self.position.ended,
-            ingest: self.ingest(),
-        })?;
+        let resume = self.position.at > 0 || self.position.ended;
+        if !resume {
+            // Read from its start, it begins with its members, also where they were given before a restart.
+            self.position.members = None;
+        }
+        outlet.send(LinkEvent::Opened { source: name.clone(), kind: found.kind(), resume, ingest: self.ingest() })?;
         self.opened = true;
         self.quiet_since = Instant::now();
         Ok(())

@@ -107,6 +107,9 @@ pub enum TableLine<'a> {
 /// header stops early write one more figure.
 const UNNAMED: usize = 2;
 
+/// The same for conditions under a header that stops before the five pressures: their cells, and a separator.
+const UNNAMED_PRESSURES: usize = 6;
+
 /// Reads one line of a table.
 pub fn read<'a>(line: &'a [u8], layout: &Layout) -> TableLine<'a> {
     match line.first() {
@@ -187,7 +190,9 @@ fn row<'a>(line: &'a [u8], layout: &Layout) -> Result<Row<'a>, Torn> {
         if cells.two_points {
             return Err(Torn::BadFigure);
         }
-        if cells.count() > layout.names().len() + UNNAMED {
+        let pressures = layout.names().last().is_some_and(|name| name.starts_with("Ch5-"));
+        let unnamed = if kind == Kind::Environment && !pressures { UNNAMED_PRESSURES } else { UNNAMED };
+        if cells.count() > layout.names().len() + unnamed {
             return Err(Torn::TooManyCells);
         }
     }
@@ -272,6 +277,26 @@ mod tests {
         assert_eq!(torn(&good.replace("0618", "06M8")), Some(Torn::BadKey));
         assert_eq!(torn(&good[..40]), Some(Torn::TooFewCells));
         assert_eq!(torn(&format!("{good}{}", ";1".repeat(40))), Some(Torn::TooManyCells));
+    }
+
+    /// BioLection 3.16 and 3.17: the header ends with `Temp_Ch4`, measurements go two cells beyond it and conditions five.
+    #[test]
+    fn a_header_may_stop_before_the_rows_do() {
+        let header = &PRO_HEADER[..PRO_HEADER.find(";T_144").expect("there")];
+        let layout = Layout::read(header.as_bytes()).expect("a header");
+        assert_eq!(layout.names().len(), 24);
+        let rows = [
+            ("M;0001;007;01;54;9.96;0.00;74.78;0.00;-4.13;0.00;22.20;25.20;21.30;-9999.00;0.00;50.43;799;;;;;;37.30;;", 26),
+            ("P;0001;;;10;;;;;;;21.80;24.60;21.30;-9999.00;0.00;49.85;0;;;;;;31.40;;;;;", 29),
+            ("P;0001;;;10;;;;;;;21.80;24.60;21.30;-9999.00;0.00;49.85;0;;;;;;31.40;1.9;0.8;0.8;0.8;0.8;", 30),
+            ("F;0001;003;;90;;;;;;;;;;;;;;;;;-1;0.000;800.00;0.00", 25),
+        ];
+        for (line, cells) in rows {
+            let TableLine::Row(row) = read(line.as_bytes(), &layout) else { panic!("no row: {line}") };
+            assert_eq!(row.cells.count(), cells);
+        }
+        let glued = format!("{}{}", rows[1].0, rows[0].0);
+        assert!(matches!(read(glued.as_bytes(), &layout), TableLine::Torn(Torn::TooManyCells)));
     }
 
     #[test]

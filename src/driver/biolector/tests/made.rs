@@ -327,6 +327,43 @@ fn rows_filed_under_the_next_filter_set_are_suspect() {
     assert_eq!(end.duplicate_rows.iter().map(|d| (d.filterset, d.conflict)).collect::<Vec<_>>(), [(3, true)]);
 }
 
+/// What is lost in a file says nothing of the instrument: only a cycle that ends early does.
+#[test]
+fn a_run_that_lost_a_row_in_its_last_cycle_was_not_stopped_in_it() {
+    for (lost, ending) in
+        [("M;0001;002;01", EventType::CultivationCompleted), ("M;0001;004;02", EventType::CultivationStopped)]
+    {
+        let mut rows = String::new();
+        set(&mut rows, 1, 1);
+        set(&mut rows, 1, 2);
+        let kept = rows.split_inclusive('\n').filter(|row| !row.starts_with(lost)).collect::<String>();
+        let file = format!("{}{kept}=====end_process=====\n[end_date_time] 2024-01-10, 13:00:00\n", pro_header());
+        let bench = decode(PRO, file.as_bytes());
+        assert_eq!((bench.measured().count(), bench.count(ending)), (7, 1), "{lost}");
+        assert!(bench.completions().all(|cycle| !cycle.complete));
+    }
+}
+
+/// A biomass reading that stands under the pH's filter set has no phase from which a pH could come.
+#[test]
+fn a_row_filed_under_the_ph_is_suspect_and_not_out_of_range() {
+    let protocol = br#"{"Channels":[{"Name":"a"},{"Name":"pH","FilterId":502,"Calibration":{"WellCalibrations":[]}}],
+        "Layout":{"MeasuredCultivationLabels":["F01","F02"]}}"#;
+    let meta = br#"{"Id":"x","Start":"2024-01-10T12:00:00+01:00","CsvFileVersion":"1.0.0"}"#;
+    let mut out = format!("{}\r\n", Table::Xt.header());
+    for (well, set, amplitude, cal) in [("F02", 1, "8.10", "0.00"), ("F01", 2, "734916527492733861888.00", "0.00")] {
+        let cells = [("Amp_1", amplitude), ("AmpRef_1", "50.00"), ("Phase", "-2.00"), ("Cal", cal), ("T-MTP", "30.00")];
+        row(&mut out, Table::Xt, Kind::Measurement, keys(1, well, set, 60), &cells);
+    }
+    let mut bench = Bench::new(context(XT), SourceKind::Export);
+    bench.give(FileInput::Member { name: "1_a.meta", bytes: meta });
+    bench.give(FileInput::Member { name: "1_a.json", bytes: protocol });
+    bench.give(FileInput::Bytes { offset: 0, bytes: out.as_bytes() });
+    let last = bench.measured().last().expect("there");
+    assert_eq!((last.quality, last.amplitude), (Quality::Suspect, None));
+    assert!(last.flags.contains(&ReadingFlag::MisfiledWell));
+}
+
 #[test]
 fn a_changed_meta_ends_the_run_and_another_one_is_read_again() {
     let meta = r#"{"Id":"x","Start":"2024-01-10T12:00:00+01:00","CsvFileVersion":"1.0.0","End":null}"#;

@@ -158,3 +158,23 @@ fn the_real_export_is_given_as_it_was_packed() {
     }
     assert_eq!((compared, rig.members.len()), (8, 7));
 }
+
+/// A crash after the members and before the first bytes of the table: the driver knows nothing of them then.
+#[test]
+fn members_are_given_again_with_a_table_that_is_read_from_its_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let export = folder.path().join("9_a");
+    let mut rig = Rig::new(start(folder.path(), WatchMode::Notify));
+    rig.until_logged("baseline");
+    std::fs::create_dir(&export).expect("a folder");
+    std::fs::write(export.join("9_a.meta"), "{}").expect("written");
+    std::fs::write(export.join("9_a.csv"), "").expect("written");
+    rig.until_logged("member 9_a.meta");
+    rig.restart();
+    append(&export.join("9_a.csv"), b"Type;Cycle\n");
+    rig.until_content("9_a/9_a", b"Type;Cycle\n");
+    let members = rig.log.iter().rposition(|line| line == "member 9_a.meta");
+    let opened = rig.log.iter().rposition(|line| line == "opened 9_a/9_a Export false");
+    assert!(opened.is_some() && members > opened, "{:?}", rig.log);
+    assert_eq!(rig.count("member"), 2, "{:?}", rig.log);
+}
