@@ -26,7 +26,7 @@ impl Broker {
         let port = free_port();
         let config = folder.join("mosquitto.conf");
         let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 100\npersistence false\n"
+            "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 1000000\nmax_inflight_messages 100\npersistence false\n"
         );
         std::fs::write(&config, text).expect("the broker's configuration");
         let child = Command::new(program)

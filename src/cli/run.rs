@@ -54,7 +54,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     log_to(&settings.log.filter)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .max_blocking_threads(8)
         .enable_all()
         .build()

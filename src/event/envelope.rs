@@ -1,5 +1,6 @@
 //! The envelope: CloudEvents 1.0 in JSON structured mode, rendered once and stored as it is published.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -29,16 +30,25 @@ pub struct Origin {
 pub struct Stamp {
     /// The event's place in its device's order, from 1.
     pub sequence: u64,
-    /// The journal.
-    pub journal: Uuid,
-    /// When the daemon recorded it.
-    pub recorded: Timestamp,
+    /// By which journal, and when.
+    pub recording: Recording,
     /// The revision: the prepared one, or a later one where its id was known with other content.
     pub revision: u32,
     /// Why the journal minted a later revision; `None` where it did not.
     pub minted_because: Option<&'static str>,
     /// The first and last sequence of the events that a closing event counts.
     pub span: Option<(u64, u64)>,
+}
+
+/// Which journal recorded an event, and when: the same for all events of one transaction, and rendered once for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording(Arc<str>);
+
+impl Recording {
+    /// Recorded by `journal` at `at`.
+    pub fn new(journal: Uuid, at: Timestamp) -> Self {
+        Self(format!(",\"recordedtime\":\"{}\",\"journalid\":\"{journal}\"", milliseconds(at)).into())
+    }
 }
 
 /// An event that is serialised and waits for its commit.
@@ -61,6 +71,7 @@ pub struct Prepared {
     pub time: Option<Timestamp>,
     /// The first eight bytes of the SHA-256 over what must never change under one id: subject, time and data.
     pub content: i64,
+    id: Uuid,
     attributes: String,
     data: Vec<u8>,
     reason: Option<Arc<str>>,
@@ -130,12 +141,13 @@ impl Prepared {
 
         Self {
             event_type,
-            base,
             revision: event.revision,
             scope: event.run.as_ref().map(|run| Scope { run: run.id, cycle: event.cycle }),
             closes: event.closes,
             time: event.time,
             content,
+            id: base.id(event.revision),
+            base,
             attributes: a,
             data,
             reason: event.reason.clone(),
@@ -147,49 +159,69 @@ impl Prepared {
         self.attributes.len() + self.data.len()
     }
 
+    /// The id of revision `revision`.
+    pub fn id(&self, revision: u32) -> Uuid {
+        if revision == self.revision { self.id } else { self.base.id(revision) }
+    }
+
     /// The event as it is stored and published.
     pub fn render(&self, stamp: &Stamp) -> Vec<u8> {
-        let journal = format!(
-            ",\"sequence\":\"{:020}\",\"recordedtime\":\"{}\",\"journalid\":\"{}\"",
-            stamp.sequence,
-            milliseconds(stamp.recorded),
-            stamp.journal
-        );
         let reason = stamp.minted_because.or(self.reason.as_deref());
-        self.join(stamp.revision, &journal, reason, stamp.span)
+        self.join(stamp.revision, Some((stamp.sequence, &stamp.recording)), reason, stamp.span)
     }
 
     /// The event as an offline decode prints it: without what only a journal knows.
     pub fn render_offline(&self) -> Vec<u8> {
-        self.join(self.revision, "", self.reason.as_deref(), None)
+        self.join(self.revision, None, self.reason.as_deref(), None)
     }
 
-    fn join(&self, revision: u32, journal: &str, reason: Option<&str>, span: Option<(u64, u64)>) -> Vec<u8> {
+    fn join(
+        &self,
+        revision: u32,
+        journal: Option<(u64, &Recording)>,
+        reason: Option<&str>,
+        span: Option<(u64, u64)>,
+    ) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size() + 320);
         out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
         let mut buffer = Uuid::encode_buffer();
-        out.extend_from_slice(self.base.id(revision).hyphenated().encode_lower(&mut buffer).as_bytes());
+        out.extend_from_slice(self.id(revision).hyphenated().encode_lower(&mut buffer).as_bytes());
         out.push(b'"');
         out.extend_from_slice(self.attributes.as_bytes());
-        out.extend_from_slice(journal.as_bytes());
+        if let Some((sequence, Recording(recording))) = journal {
+            // Writing to memory cannot fail.
+            let _ = write!(out, ",\"sequence\":\"{sequence:020}\"");
+            out.extend_from_slice(recording.as_bytes());
+        }
         out.extend_from_slice(b",\"data\":");
+        let body = &self.data[..self.data.len() - 1];
+        out.extend_from_slice(body);
+        if revision > 1 || self.event_type.always_shows_revision() || span.is_some() {
+            let added = self.added(revision, reason, span);
+            let added = if body.len() == 1 { added.trim_start_matches(',') } else { &added };
+            out.extend_from_slice(added.as_bytes());
+        }
+        out.extend_from_slice(b"}}");
+        out
+    }
+
+    /// The members that are added to the data of few events.
+    fn added(&self, revision: u32, reason: Option<&str>, span: Option<(u64, u64)>) -> String {
         let mut added = String::new();
         if revision > 1 || self.event_type.always_shows_revision() {
             added.push_str(&format!(",\"revision\":{revision}"));
         }
         if revision > 1 {
             text_member(&mut added, "supersedes", &self.base.id(revision - 1).to_string());
-            text_member(&mut added, "reason", reason.unwrap_or("the source says otherwise now"));
+            // A cycle's end has a `reason` of its own in every revision.
+            if !self.event_type.always_shows_revision() {
+                text_member(&mut added, "reason", reason.unwrap_or("the source says otherwise now"));
+            }
         }
         if let Some((first, last)) = span {
             added.push_str(&format!(",\"first_sequence\":{first},\"last_sequence\":{last}"));
         }
-        let body = &self.data[..self.data.len() - 1];
-        out.extend_from_slice(body);
-        let added = if body.len() == 1 { added.trim_start_matches(',') } else { &added };
-        out.extend_from_slice(added.as_bytes());
-        out.extend_from_slice(b"}}");
-        out
+        added
     }
 }
 
@@ -219,6 +251,12 @@ fn text_member(out: &mut String, name: &str, text: &str) {
     out.push_str(",\"");
     out.push_str(name);
     out.push_str("\":\"");
+    if !text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0x7f | ..0x20) || byte == 0xc2) {
+        // Nothing to escape; 0xc2 begins the control characters beyond ASCII (and some others).
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),

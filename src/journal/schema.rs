@@ -22,8 +22,9 @@ const SEQUENCE_BITS: u32 = 40;
 /// - `payloads` is written at its end only and read in order; retention removes its rows from the front.
 /// - `ids` stays for ever: with it, what is read again makes nothing new. Ids are random, so an index ordered by them
 ///   would touch another page for each event; `locality` keeps those of one run and cycle together.
-/// - `sources` holds a source's position (`part` empty) beside the parts of its driver's snapshot, so that one commit
-///   finds both on one page.
+/// - `sources` holds a source's position (`part` empty) beside the parts of its driver's snapshot. It has row numbers
+///   because only such a table keeps values of some KiB on the row's own page: one commit then rewrites one or two
+///   pages in place.
 /// - `scopes` holds the first and last sequence of each run and cycle (-1: of the run alone).
 const TABLES: &str = "
 CREATE TABLE journal(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -35,8 +36,8 @@ CREATE TABLE ids(locality INTEGER NOT NULL, id BLOB NOT NULL, key INTEGER NOT NU
   type INTEGER NOT NULL, time INTEGER, recorded INTEGER NOT NULL, PRIMARY KEY(locality, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE scopes(device INTEGER NOT NULL, run BLOB NOT NULL, cycle INTEGER NOT NULL, first INTEGER NOT NULL,
   last INTEGER NOT NULL, PRIMARY KEY(device, run, cycle)) STRICT, WITHOUT ROWID;
-CREATE TABLE sources(device INTEGER NOT NULL, link TEXT NOT NULL, source TEXT NOT NULL, part TEXT NOT NULL,
-  value BLOB NOT NULL, PRIMARY KEY(device, link, source, part)) STRICT, WITHOUT ROWID;
+CREATE TABLE sources(number INTEGER PRIMARY KEY, device INTEGER NOT NULL, link TEXT NOT NULL, source TEXT NOT NULL,
+  part TEXT NOT NULL, value BLOB NOT NULL, UNIQUE(device, link, source, part)) STRICT;
 CREATE TABLE notes(device INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(device, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE brokers(broker TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE positions(broker TEXT NOT NULL, device INTEGER NOT NULL, sequence INTEGER NOT NULL,

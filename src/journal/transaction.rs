@@ -12,6 +12,7 @@ use super::batch::{Batch, Committed, Row, SourceUpdate};
 use super::retention::Removed;
 use super::state::{Pending, Stream};
 use super::{gap, schema};
+use crate::event::envelope::Recording;
 use crate::event::{DeviceId, Prepared, Scope, Stamp};
 
 /// Why the journal minted a later revision.
@@ -49,6 +50,7 @@ pub(super) struct Writing<'c> {
     connection: &'c Connection,
     constants: &'c Constants,
     now: Timestamp,
+    recording: Recording,
     insert_id: CachedStatement<'c>,
     find_id: CachedStatement<'c>,
     insert_payload: CachedStatement<'c>,
@@ -99,6 +101,7 @@ impl<'c> Writing<'c> {
             connection,
             constants,
             now,
+            recording: Recording::new(constants.journal, now),
             insert_id: connection.prepare_cached(INSERT_ID)?,
             find_id: connection.prepare_cached(FIND_ID)?,
             insert_payload: connection.prepare_cached(INSERT_PAYLOAD)?,
@@ -183,8 +186,7 @@ impl<'c> Writing<'c> {
         };
         let stamp = Stamp {
             sequence,
-            journal: self.constants.journal,
-            recorded: self.now,
+            recording: self.recording.clone(),
             revision,
             minted_because: minted.then_some(MINTED),
             span,
@@ -216,7 +218,7 @@ impl<'c> Writing<'c> {
         let type_number = self.constants.types[event.event_type as usize].0;
         let mut revision = event.revision;
         loop {
-            let id = event.base.id(revision);
+            let id = event.id(revision);
             let row = params![
                 locality,
                 id.as_bytes().as_slice(),
@@ -285,7 +287,10 @@ impl<'c> Writing<'c> {
                 .prepare_cached("DELETE FROM sources WHERE device = ?1 AND link = ?2 AND source = ?3 AND part <> ''")?
                 .execute((number, link, source))?;
         }
-        let mut set = self.connection.prepare_cached("INSERT OR REPLACE INTO sources VALUES(?1, ?2, ?3, ?4, ?5)")?;
+        let mut set = self.connection.prepare_cached(
+            "INSERT INTO sources(device, link, source, part, value) VALUES(?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET value = excluded.value",
+        )?;
         if let Some(position) = &update.position {
             set.execute((number, link, source, "", position))?;
         }

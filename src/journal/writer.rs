@@ -24,8 +24,8 @@ const ROWS: usize = 4096;
 /// … and begins no further batch beyond this many bytes: a sync of a few MiB is still a matter of milliseconds.
 const BYTES: usize = 2 * 1024 * 1024;
 
-/// Brokers' positions wait at most this long for a commit to ride on.
-const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+/// How long brokers' positions wait to be written: then with the next commit, or alone.
+const SETTLE_WITHIN: Duration = Duration::from_millis(250);
 
 /// When writing fails: the first pause, doubled up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -272,7 +272,11 @@ impl Writer {
 
     /// Writes all of `commands` and what rides along, and answers. On an error nothing is written and all is kept.
     fn write(&mut self, commands: &mut Vec<Command>) -> rusqlite::Result<()> {
-        let pending = std::mem::take(&mut locked(&self.shared.state).pending);
+        // Each position that is written makes a commit one page larger; a lost one only means a second delivery.
+        self.note_pending();
+        let settles = commands.is_empty() || self.settle_by.is_some_and(|by| by <= Instant::now());
+        let pending =
+            if settles { std::mem::take(&mut locked(&self.shared.state).pending) } else { Pending::default() };
         if commands.is_empty() && pending.is_empty() {
             self.settle_by = None;
             return Ok(());
@@ -287,7 +291,9 @@ impl Writer {
         }
         match done {
             Ok(outcome) => {
-                self.settle_by = None;
+                if settles {
+                    self.settle_by = None;
+                }
                 let bytes: usize = commands.iter().map(|command| command.bytes).sum();
                 self.chores.wrote(bytes);
                 self.publish(outcome, commands);

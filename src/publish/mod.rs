@@ -82,5 +82,11 @@ pub fn spawn(
     standing: Arc<dyn Standing>,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
-    tokio::spawn(publisher::supervise(context::Context::new(settings, &site, node, outbox, standing, stop)))
+    let context = context::Context::new(settings, &site, node, outbox, standing, stop);
+    // A runtime of its own, on one thread: a connection is one long conversation, and handing it from worker to worker costs
+    // more than what it does in between.
+    tokio::task::spawn_blocking(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(publisher::supervise(context)),
+        Err(error) => tracing::error!(%error, "cannot start a publisher"),
+    })
 }

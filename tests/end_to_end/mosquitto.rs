@@ -44,7 +44,7 @@ impl Mosquitto {
         let program = program().expect("it was there at the start");
         let config = self.folder.join("mosquitto.conf");
         let text = format!(
-            "listener {} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 100\npersistence false\n",
+            "listener {} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 1000000\nmax_inflight_messages 100\npersistence false\n",
             self.port
         );
         std::fs::write(&config, text).expect("the broker's configuration");

@@ -139,7 +139,7 @@ fn the_story_of_a_small_file() {
             "stopped None r1",
         ]
     );
-    let revised = bench.completions().find(|c| c.ended_by == "late-rows").expect("there");
+    let revised = bench.completions().find(|c| c.reason == "late-rows").expect("there");
     let late = &revised.duplicate_rows[0];
     assert_eq!((late.well.to_string().as_str(), late.amplitude, late.conflict), ("C02", Some(99.0), true));
     assert_eq!(revised.events["cultivation.cycle-completed"], 1);
@@ -169,7 +169,7 @@ fn a_missed_reading_that_comes_late_is_told() {
     measurement(&mut out, 1, "003", 2, 622, "21.00");
     cycle(&mut out, 3);
     let bench = decode(PRO, out.as_bytes());
-    let ends: Vec<_> = bench.completions().map(|c| (c.cycle, c.ended_by, c.complete)).collect();
+    let ends: Vec<_> = bench.completions().map(|c| (c.cycle, c.reason, c.complete)).collect();
     assert_eq!(ends, [(1, "next-cycle", false), (2, "all-read", true), (1, "late-rows", true), (3, "all-read", true)]);
     assert_eq!(bench.count(EventType::Measured), 24);
 }
@@ -201,7 +201,7 @@ fn silence_ends_a_cycle_and_later_rows_revise_it() {
     set(&mut out, 1, 2);
     bench.give(FileInput::Bytes { offset: at as u64, bytes: &out.as_bytes()[at..] });
     bench.time_out();
-    let ends: Vec<_> = bench.completions().map(|c| (c.ended_by, c.complete)).collect();
+    let ends: Vec<_> = bench.completions().map(|c| (c.reason, c.complete)).collect();
     assert_eq!(ends, [("timed-out", false), ("late-rows", true)]);
     let revisions: Vec<_> =
         bench.events.iter().filter(|e| e.closes).map(|e| (e.revision, e.reason.is_some())).collect();
@@ -322,7 +322,7 @@ fn rows_filed_under_the_next_filter_set_are_suspect() {
     let suspect = |set, time| (set, "F01".to_owned(), time, Quality::Suspect);
     assert_eq!(touched, [suspect(2, 103.0), suspect(3, 203.0)]);
     let end = bench.completions().next().expect("there");
-    assert_eq!((end.ended_by, end.complete), ("next-cycle", false));
+    assert_eq!((end.reason, end.complete), ("next-cycle", false));
     assert_eq!(end.channels.iter().map(|c| c.seen).collect::<Vec<_>>(), [2, 3, 3]);
     assert_eq!(end.duplicate_rows.iter().map(|d| (d.filterset, d.conflict)).collect::<Vec<_>>(), [(3, true)]);
 }
@@ -470,7 +470,7 @@ fn a_biolector_one_that_measures_one_well() {
         let _ = writeln!(out, "C{cycle};D04;X1;;1;0.{cycle}3;24.43;0.0;30.30;55.09;22.26;0.00; ");
     }
     let bench = decode(ONE, out.as_bytes());
-    let ends: Vec<_> = bench.completions().map(|c| (c.ended_by, c.complete, c.channels[0].expected_from)).collect();
+    let ends: Vec<_> = bench.completions().map(|c| (c.reason, c.complete, c.channels[0].expected_from)).collect();
     let learned = |ended_by| (ended_by, true, "learned");
     assert_eq!(ends, [learned("next-cycle"), learned("all-read"), learned("all-read")]);
     assert_eq!(bench.count(EventType::CultivationCompleted), 1);
