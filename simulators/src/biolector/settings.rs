@@ -221,6 +221,7 @@ impl Settings {
             (Quirk::ReplaceByLongerCopy, Quirk::HeadRewrite),
             (Quirk::ReplaceByLongerCopy, Quirk::TornWrites),
             (Quirk::HeaderRestart, Quirk::LateComments),
+            (Quirk::HeaderRestart, Quirk::ShortTable),
             (Quirk::CycleJump, Quirk::HighStartCycle),
         ] {
             if self.has(one) && self.has(other) {
