@@ -46,6 +46,8 @@ pub struct DeviceState {
     pub operation: Operation,
     /// Whether the instrument has been silent for longer than its profile allows.
     pub silent: bool,
+    /// Whether the link does not come back from its file system.
+    pub hanging: bool,
     /// Who it is.
     pub identity: Option<Identity>,
     /// The last committed sequence.
@@ -72,6 +74,7 @@ impl DeviceState {
             watching: None,
             operation: Operation { name: "unknown", run: None, cycle: None },
             silent: false,
+            hanging: false,
             identity: None,
             last_sequence: 0,
             first_available_sequence: None,
@@ -86,7 +89,7 @@ impl DeviceState {
         json!({
             "node": node,
             "made_at": milliseconds(now),
-            "connection": self.connection,
+            "connection": if self.hanging { "unknown" } else { self.connection },
             "since": milliseconds(self.since),
             "place": self.place,
             "watching": self.watching,

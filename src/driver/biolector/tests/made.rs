@@ -7,7 +7,7 @@ use instrument_proto::codec::biolector::write::{Keys, Table, row};
 
 use super::support::{Bench, context, decode};
 use crate::driver::{FileInput, SourceKind};
-use crate::event::cultivation::{Quality, ReadingFlag};
+use crate::event::cultivation::{ChannelKind, Quality, ReadingFlag};
 use crate::event::{Body, EventType};
 use crate::profile::Family;
 
@@ -325,6 +325,41 @@ fn rows_filed_under_the_next_filter_set_are_suspect() {
     assert_eq!((end.reason, end.complete), ("next-cycle", false));
     assert_eq!(end.channels.iter().map(|c| c.seen).collect::<Vec<_>>(), [2, 3, 3]);
     assert_eq!(end.duplicate_rows.iter().map(|d| (d.filterset, d.conflict)).collect::<Vec<_>>(), [(3, true)]);
+}
+
+/// The last but one row of a filter set may be lost, and what comes next is no less misfiled.
+#[test]
+fn a_misfiled_row_shows_also_behind_a_torn_one() {
+    for (rows_of_the_first_set, suspect) in [(&["F04", "F03", "F02"][..], 1), (&["F04", "F03"], 1), (&["F04"], 0)] {
+        let protocol = br#"{"Channels":[{"Name":"a"},{"Name":"b"}],
+            "Layout":{"MeasuredCultivationLabels":["F01","F02","F03","F04"]}}"#;
+        let meta = br#"{"Id":"x","Start":"2024-01-10T12:00:00+01:00","CsvFileVersion":"1.0.0"}"#;
+        let mut out = format!("{}\r\n", Table::Xt.header());
+        for (well, set) in rows_of_the_first_set.iter().map(|well| (*well, 1)).chain([("F01", 2), ("F04", 2)]) {
+            row(&mut out, Table::Xt, Kind::Measurement, keys(1, well, set, 60), &[("Amp_1", "5.00"), ("Cal", "0.00")]);
+        }
+        let mut bench = Bench::new(context(XT), SourceKind::Export);
+        bench.give(FileInput::Member { name: "1_a.meta", bytes: meta });
+        bench.give(FileInput::Member { name: "1_a.json", bytes: protocol });
+        bench.give(FileInput::Bytes { offset: 0, bytes: out.as_bytes() });
+        let found = bench.measured().filter(|m| m.flags.contains(&ReadingFlag::MisfiledWell)).count();
+        assert_eq!(found, suspect, "{rows_of_the_first_set:?}");
+    }
+}
+
+/// Some devices have further filters for scattered light; the header calls them by their own names where it references.
+#[test]
+fn a_filter_that_no_profile_lists_is_known_by_its_own_name() {
+    for (filter, kind) in [("Biomass 760", ChannelKind::Biomass), ("eCFP", ChannelKind::Fluorescence)] {
+        let header = pro_header()
+            .replace("reference_value_Biomass", &format!("reference_value_{filter}"))
+            .replace("[01_filter_id] 201", "[01_filter_id] 216");
+        let mut rows = String::new();
+        set(&mut rows, 1, 1);
+        let bench = decode(PRO, format!("{header}{rows}").as_bytes());
+        assert!(bench.measured().all(|m| m.kind == kind && &*m.channel == "BS"), "{filter}");
+        assert_eq!(bench.measured().count(), 4);
+    }
 }
 
 /// What is lost in a file says nothing of the instrument: only a cycle that ends early does.
