@@ -117,8 +117,9 @@ impl DeviceState {
             .iter()
             .map(|c| json!({"filterset": c.filterset, "name": c.name, "kind": c.kind, "unit": c.unit, "gain": c.gain}))
             .collect();
-        let types: Vec<Value> =
-            EventType::ALL.iter().map(|t| json!({"type": t.full(), "dataschema": t.schema_uri()})).collect();
+        // A map and no list of objects: with many channels it still has to fit into the 4 KiB of a small broker.
+        let types: serde_json::Map<String, Value> =
+            EventType::ALL.iter().map(|t| (t.full().to_owned(), t.schema_uri().into())).collect();
         json!({
             "node": node,
             "profile": self.profile.name,
