@@ -72,7 +72,8 @@ impl Listener {
     /// took is lost with it.
     fn restart(&mut self) {
         self.link.stop();
-        let known = |(source, position): (&SourceName, &Vec<u8>)| Known { source: source.clone(), position: position.clone() };
+        let known =
+            |(source, position): (&SourceName, &Vec<u8>)| Known { source: source.clone(), position: position.clone() };
         self.start.known = self.positions.iter().map(known).collect();
         let (sender, events) = mpsc::channel(8);
         self.events = events;
@@ -224,7 +225,10 @@ fn a_growing_folder_says_what_the_finished_one_says() {
         let live = listen(settings, folder.path());
         let whole = offline(&context(model.0), folder.path());
         let (more, less): (Vec<_>, Vec<_>) = (live.difference(&whole).collect(), whole.difference(&live).collect());
-        assert!(more.is_empty() && less.is_empty(), "{model:?} {quirks:?}: only live {more:#?}, only offline {less:#?}");
+        assert!(
+            more.is_empty() && less.is_empty(),
+            "{model:?} {quirks:?}: only live {more:#?}, only offline {less:#?}"
+        );
         assert!(whole.len() > 3 * 3 * 32);
     }
 }

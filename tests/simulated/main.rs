@@ -39,9 +39,9 @@ fn settings((model, columns): (Model, Columns), quirks: &[Quirk], seed: u64) -> 
 fn cases() -> impl Iterator<Item = (Settings, Option<Quirk>)> {
     MODELS.into_iter().flat_map(|model| {
         let quirks = Quirk::ALL.iter().copied().filter(move |quirk| quirk.models().contains(&model.0)).map(Some);
-        quirks.chain([None]).flat_map(move |quirk| {
-            SEEDS.into_iter().map(move |seed| (settings(model, quirk.as_slice(), seed), quirk))
-        })
+        quirks
+            .chain([None])
+            .flat_map(move |quirk| SEEDS.into_iter().map(move |seed| (settings(model, quirk.as_slice(), seed), quirk)))
     })
 }
 
@@ -64,7 +64,9 @@ fn close(a: Option<f64>, b: Option<f64>) -> bool {
 fn says_the_same(measured: &Measured, reading: &Reading) -> bool {
     let time = (measured.elapsed_s - f64::from(reading.time)).abs() < 0.5;
     let valued = measured.quality != Quality::Overload && measured.quality != Quality::NotANumber;
-    time && close(measured.amplitude, reading.amplitude) && (reading.amplitude.is_none() || close(measured.phase_deg, reading.phase)) && valued == reading.amplitude.is_some()
+    time && close(measured.amplitude, reading.amplitude)
+        && (reading.amplitude.is_none() || close(measured.phase_deg, reading.phase))
+        && valued == reading.amplitude.is_some()
 }
 
 /// Tells all that is different instead of stopping at the first, so that a failure tells the whole story.
@@ -74,7 +76,13 @@ fn every_reading_is_told_once_as_the_instrument_wrote_it() {
     for (settings, quirk) in cases() {
         let written = write(settings.clone());
         let read = Reader::whole(settings.model, &written);
-        let name = format!("{} {:?} {} seed {}", settings.model.name(), settings.columns, quirk.map_or("clean", Quirk::name), settings.seed);
+        let name = format!(
+            "{} {:?} {} seed {}",
+            settings.model.name(),
+            settings.columns,
+            quirk.map_or("clean", Quirk::name),
+            settings.seed
+        );
         wrong.extend(differences(&written, &read).into_iter().map(|what| format!("{name}: {what}")));
         wrong.extend(against_quirk(&settings, quirk, &read).into_iter().map(|what| format!("{name}: {what}")));
     }
@@ -113,11 +121,14 @@ fn differences(written: &Written, read: &Reader) -> Vec<String> {
             }
             continue;
         };
-        if !says_the_same(measured, reading) && (reading.condition != Condition::Damaged || measured.quality == Quality::Ok) {
+        if !says_the_same(measured, reading)
+            && (reading.condition != Condition::Damaged || measured.quality == Quality::Ok)
+        {
             wrong.push(format!("{reading:?} is told as {measured:?}"));
         }
         let misfiled = measured.flags.contains(&ReadingFlag::MisfiledWell);
-        if misfiled != (reading.condition == Condition::Misfiled) || (misfiled && measured.quality != Quality::Suspect) {
+        if misfiled != (reading.condition == Condition::Misfiled) || (misfiled && measured.quality != Quality::Suspect)
+        {
             wrong.push(format!("{reading:?} is told with {:?} and {:?}", measured.quality, measured.flags));
         }
         if measured.flags.contains(&ReadingFlag::Disagrees) && reading.condition == Condition::Sound {
@@ -130,7 +141,10 @@ fn differences(written: &Written, read: &Reader) -> Vec<String> {
             let missing: BTreeSet<String> = channel.missing_wells.iter().map(ToString::to_string).collect();
             let seen = told.keys().filter(|(c, f, _)| (*c, *f) == (cycle, channel.filterset));
             let seen: BTreeSet<&String> = seen.map(|(_, _, well)| well).collect();
-            if missing.iter().any(|well| seen.contains(well)) || seen.len() != channel.seen as usize || channel.seen as usize + missing.len() != channel.expected as usize {
+            if missing.iter().any(|well| seen.contains(well))
+                || seen.len() != channel.seen as usize
+                || channel.seen as usize + missing.len() != channel.expected as usize
+            {
                 wrong.push(format!("cycle {cycle}: {channel:?} but {} seen", seen.len()));
             }
         }
@@ -199,7 +213,8 @@ fn pieces_and_restarts_change_no_event() {
             let size = |_, _| if random.bool() { random.usize(1..80) } else { random.usize(1..20_000) };
             let read = Reader::pieces(settings.model, &written, size, restarts);
             let rendered = read.rendered();
-            let first = whole.iter().zip(&rendered).position(|(a, b)| a != b).unwrap_or(whole.len().min(rendered.len()));
+            let first =
+                whole.iter().zip(&rendered).position(|(a, b)| a != b).unwrap_or(whole.len().min(rendered.len()));
             assert!(
                 whole == rendered && read.rereads == 0,
                 "{} {quirk:?} restarts {restarts}: {} and {} events, the first that differs is\n{:?}\n{:?}",

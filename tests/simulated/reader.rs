@@ -124,7 +124,8 @@ impl Reader {
     ) -> Reader {
         let kind = if model == Model::Xt { SourceKind::Export } else { SourceKind::Table };
         let mut reader = Reader::new(context(model), kind);
-        for (name, bytes) in written.files.iter().filter(|(name, _)| **name != written.table && !name.ends_with(".zip")) {
+        for (name, bytes) in written.files.iter().filter(|(name, _)| **name != written.table && !name.ends_with(".zip"))
+        {
             reader.give(FileInput::Member { name, bytes });
         }
         let table = &written.files[&written.table];
@@ -154,7 +155,10 @@ impl Reader {
     }
 
     pub fn measured(&self) -> Vec<&Measured> {
-        self.events.iter().filter_map(|event| if let Body::Measured(body) = &event.body { Some(body) } else { None }).collect()
+        self.events
+            .iter()
+            .filter_map(|event| if let Body::Measured(body) = &event.body { Some(body) } else { None })
+            .collect()
     }
 
     /// The last word on each cycle.
