@@ -1,6 +1,7 @@
 //! The daemon: opens the journal, starts publishers and devices, applies a changed configuration, and stops in order.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Settings;
 use crate::config::settings::DeviceSettings;
+use crate::config::{Problems, Settings, missing_devices};
 use crate::device::{Board, DeviceState, Plan, Store, Supervised, supervise};
 use crate::event::DeviceId;
-use crate::journal::Journal;
+use crate::journal::{DeviceStatus, Journal};
 use crate::publish::{self, Standing};
 
 /// A supervisor that has not looked after its actor for so long is stuck, and with it the daemon.
@@ -29,15 +30,9 @@ pub enum StartError {
     /// What the journal keeps cannot be read.
     #[error(transparent)]
     Read(#[from] crate::journal::ReadError),
-    /// The journal knows a device that the configuration does not have.
-    #[error(
-        "the journal knows the device `{device}`, the configuration does not: put it back, or say what became of it with \
-         `instrumentd device rename {device} NEW-ID` or `instrumentd device retire {device}`"
-    )]
-    UnknownDevice {
-        /// The device.
-        device: DeviceId,
-    },
+    /// The journal knows devices that the configuration does not have.
+    #[error("{}", .0.sentences())]
+    MissingDevices(Problems),
     /// Something changed that only a restart can apply.
     #[error("{what} changed: that needs a restart of the daemon; nothing was applied")]
     NeedsRestart {
@@ -46,9 +41,23 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Whether trying again later is in vain: somebody has to change the configuration, the journal's place or the
+    /// program.
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.needs_a_person(),
+            Self::Read(_) => false,
+            Self::MissingDevices(_) | Self::NeedsRestart { .. } => true,
+        }
+    }
+}
+
 /// A running daemon.
 pub struct Daemon {
     settings: Settings,
+    /// The configuration file, for messages.
+    file: String,
     journal: Journal,
     board: Arc<Board>,
     devices: BTreeMap<DeviceId, Supervised>,
@@ -58,13 +67,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts everything that `settings` name.
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+    /// Starts everything that `settings` name; `file` is where they come from, for messages.
+    pub async fn start(settings: Settings, file: &Path) -> Result<Self, StartError> {
         install_tls();
         let brokers: Vec<Arc<str>> = settings.brokers.iter().map(|broker| broker.name.clone()).collect();
         let path = settings.journal.clone();
         let journal = blocking(move || Journal::open(&path, &brokers)).await?;
-        if let Err(error) = known_devices_are_configured(&journal, &settings.devices) {
+        let file = file.display().to_string();
+        if let Err(error) = known_devices_are_configured(journal.devices(), &settings, &file) {
             journal.close().await;
             return Err(error);
         }
@@ -72,6 +82,7 @@ impl Daemon {
         let watching = tokio::spawn(watch_journal(journal.clone(), board.clone()));
         let stop_publishing = CancellationToken::new();
         let mut daemon = Self {
+            file,
             journal,
             board,
             devices: BTreeMap::new(),
@@ -144,7 +155,7 @@ impl Daemon {
         if let Some((what, _)) = unchanged.into_iter().find(|(_, same)| !same) {
             return Err(StartError::NeedsRestart { what });
         }
-        known_devices_are_configured(&self.journal, &settings.devices)?;
+        known_devices_are_configured(self.journal.devices(), &settings, &self.file)?;
         let mut changed = Vec::new();
         let wanted: BTreeMap<DeviceId, DeviceSettings> =
             settings.devices.into_iter().map(|device| (device.id.clone(), device)).collect();
@@ -215,12 +226,14 @@ fn install_tls() {
 }
 
 /// A typo in an id must not become a new identity.
-fn known_devices_are_configured(journal: &Journal, devices: &[DeviceSettings]) -> Result<(), StartError> {
-    let configured = |id: &DeviceId| devices.iter().any(|device| device.id == *id);
-    match journal.devices().into_iter().find(|kept| !kept.retired && !configured(&kept.device)) {
-        Some(kept) => Err(StartError::UnknownDevice { device: kept.device }),
-        None => Ok(()),
-    }
+pub fn known_devices_are_configured(
+    known: Vec<DeviceStatus>,
+    settings: &Settings,
+    file: &str,
+) -> Result<(), StartError> {
+    let known: Vec<DeviceId> = known.into_iter().filter(|kept| !kept.retired).map(|kept| kept.device).collect();
+    let missing = missing_devices(settings, file, &known);
+    if missing.is_empty() { Ok(()) } else { Err(StartError::MissingDevices(Problems(missing))) }
 }
 
 /// Shows on the board, and in the log, what the journal waits for.

@@ -114,14 +114,28 @@ fn configured(file: &std::path::Path, arguments: &Arguments) -> anyhow::Result<(
     };
     let mut fitting = settings.devices.iter().filter(fits);
     match (fitting.next(), fitting.next()) {
+        (Some(device), None) if device.profile.name != arguments.profile => bail!(
+            "the device {} in {} has the profile `{}`, not `{}`",
+            device.id,
+            file.display(),
+            device.profile.name,
+            arguments.profile
+        ),
         (Some(device), None) => Ok((settings.site, device.clone())),
         (Some(_), Some(_)) => bail!("several devices in {} have this profile: name one with --device", file.display()),
         (None, _) => bail!(
-            "{} has no device {}",
+            "{} has no device {}; its devices are: {}",
             file.display(),
-            arguments.device.as_ref().map_or(format!("with the profile {}", arguments.profile), ToString::to_string)
+            arguments.device.as_ref().map_or(format!("with the profile {}", arguments.profile), ToString::to_string),
+            listed(&settings.devices)
         ),
     }
+}
+
+/// `bl-1 (biolector-pro), xt-1 (biolector-xt)`.
+fn listed(devices: &[DeviceSettings]) -> String {
+    let one = |device: &DeviceSettings| format!("{} ({})", device.id, device.profile.name);
+    devices.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn stated(arguments: &Arguments) -> anyhow::Result<(SiteId, DeviceSettings)> {

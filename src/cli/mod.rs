@@ -6,6 +6,7 @@ mod decode;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
+mod dry_run;
 mod events;
 mod glob;
 mod journal;

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,18 +9,25 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::prelude::*;
 
+use super::dry_run::dry_run;
 use crate::config::{self, Settings};
-use crate::daemon::Daemon;
-use crate::device::{Board, DeviceState, Plan, Store, supervise};
+use crate::daemon::{Daemon, StartError};
 
 /// How long a stop may take; systemd and people at night wait no longer.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// The exit status where another start would fail in the same way: a person has to change something first. It is
+/// `EX_CONFIG` of sysexits.h, and the unit does not restart after it.
+pub const NEEDS_A_PERSON: u8 = 78;
 
 /// Run the daemon: read the instruments, keep the journal, publish on MQTT.
 ///
 /// SIGTERM and Ctrl-C stop it within 5 seconds: what is in flight is settled, `stopped` is published, the journal is
 /// closed. SIGHUP reads the configuration again and restarts the devices that changed; a configuration with an error
 /// changes nothing.
+///
+/// Ends with 78 where starting again would be in vain: a wrong configuration, a journal that another daemon has, that is
+/// damaged or of a newer version, a device that only the journal knows.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +54,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Err(problems) => {
             eprintln!("{problems}");
-            return Ok(ExitCode::FAILURE);
+            return Ok(ExitCode::from(NEEDS_A_PERSON));
         }
     };
     log_to(&settings.log.filter)?;
@@ -60,20 +65,32 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start the runtime")?;
     let result = if arguments.dry_run {
-        runtime.block_on(dry_run(settings))
+        runtime.block_on(dry_run(settings, &arguments.config))
     } else {
         runtime.block_on(daemon(settings, &arguments.config))
     };
     // A link's thread that hangs in a dead mount must not hold up the end.
     runtime.shutdown_background();
-    result.map(|()| ExitCode::SUCCESS)
+    match result {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => match error.downcast_ref::<StartError>() {
+            Some(start) if start.needs_a_person() => {
+                match start {
+                    StartError::MissingDevices(problems) => eprintln!("{problems}"),
+                    other => eprintln!("instrumentd: {other}"),
+                }
+                Ok(ExitCode::from(NEEDS_A_PERSON))
+            }
+            _ => Err(error),
+        },
+    }
 }
 
 async fn daemon(settings: Settings, config_file: &std::path::Path) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut daemon = Daemon::start(settings).await?;
+    let mut daemon = Daemon::start(settings, config_file).await?;
     tracing::info!(version = super::VERSION, journal = %daemon.journal().id(), "The daemon runs.");
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     let watchdog = sd_notify::watchdog_enabled();
@@ -116,34 +133,6 @@ async fn reload(daemon: &mut Daemon, config_file: &std::path::Path) {
         Err(error) => tracing::error!(%error, "The configuration could not be read."),
     }
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-}
-
-async fn dry_run(settings: Settings) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let count = Arc::new(AtomicU64::new(0));
-    let board = Arc::new(Board::new(settings.node.clone(), "dry-run".to_owned()));
-    let mut devices = Vec::new();
-    for device in settings.devices {
-        board
-            .add(&device.id, DeviceState::new(device.profile.clone(), device.location.clone(), jiff::Timestamp::now()));
-        devices.push(supervise(Plan {
-            site: settings.site.clone(),
-            settings: Arc::new(device),
-            store: Store::Print(count.clone()),
-            board: board.clone(),
-        }));
-    }
-    eprintln!("dry run: nothing is written and nothing is published; Ctrl-C ends it");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    for device in devices {
-        device.stop().await;
-    }
-    eprintln!("dry run: {} events would have been published", count.load(Ordering::Relaxed));
-    Ok(())
 }
 
 /// Logs to the journal of systemd where it started us, else readable on the terminal.

@@ -124,6 +124,15 @@ impl Problems {
         });
     }
 
+    /// All of them on one line, without their places: for logs and messages.
+    pub fn sentences(&self) -> String {
+        let one = |problem: &Problem| {
+            let parts: Vec<&str> = std::iter::once(&problem.message).chain(&problem.help).map(String::as_str).collect();
+            parts.join("; ")
+        };
+        self.0.iter().map(one).collect::<Vec<_>>().join(" | ")
+    }
+
     /// `2 errors, 1 warning`.
     pub fn summary(&self) -> String {
         let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });

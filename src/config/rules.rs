@@ -29,14 +29,19 @@ pub fn missing_devices(settings: &Settings, file: &str, known: &[DeviceId]) -> V
     let ids: Vec<&str> = settings.devices.iter().map(|device| device.id.as_str()).collect();
     let fresh: Vec<&str> = ids.iter().copied().filter(|id| !known.iter().any(|known| known.as_str() == *id)).collect();
     let missing = known.iter().filter(|known| !ids.contains(&known.as_str()) && known.as_str() != super::RESERVED_ID);
+    let file_name = file;
+    let file = if file.contains(|c: char| c.is_whitespace()) { format!("'{file}'") } else { file.to_owned() };
     let problem = |id: &DeviceId| {
         let message = format!("the journal knows the device `{id}`, the configuration does not have it");
-        let mut problem = Problem::of_file(Code::DeviceMissing, file, message);
+        let mut problem = Problem::of_file(Code::DeviceMissing, file_name, message);
         if let Some(new) = nearest(id.as_str(), fresh.iter().copied()) {
-            problem.help(format!("is `{new}` a new name for it? then `instrumentd device rename {id} {new}`"));
+            problem.help(format!(
+                "is `{new}` a new name for it? then `instrumentd device rename {id} {new} --config {file}`"
+            ));
         }
         problem.help(format!(
-            "to keep it unwatched: leave it in with `enabled = false`; to end it: `instrumentd device retire {id}`"
+            "to keep it unwatched: leave it in with `enabled = false`; to end it: \
+             `instrumentd device retire {id} --config {file}`"
         ));
         problem
     };
@@ -176,7 +181,7 @@ fn folders(table: &ConfigTable, journal: &Path, base: &Path, reader: &mut Reader
             };
             reader
                 .report(Code::SameFolder, place.span.clone(), message)
-                .help("each run would be recorded twice, as two instruments': give each its own folder")
+                .help("each run would be recorded twice, as that of two instruments: give each its own folder")
                 .also(other_span.clone(), format!("`{other_id}`"));
         }
         if flat(journal).starts_with(&folder) {

@@ -71,10 +71,11 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} events", self.events)?;
+        writeln!(f, "{} event{}", self.events, if self.events == 1 { "" } else { "s" })?;
         for run in self.runs.values() {
             let readings: u64 = run.readings.values().sum();
-            writeln!(f, "run {} ({})", run.name, run.instrument_run_id)?;
+            let run_name = if run.name.is_empty() { "unnamed" } else { &run.name };
+            writeln!(f, "run {run_name} ({})", run.instrument_run_id)?;
             writeln!(f, "  {}", run.ended.unwrap_or("no end in the source: running, or cut off"))?;
             let range = match (run.cycles.first(), run.cycles.last()) {
                 (Some(first), Some(last)) => format!(", {first} to {last}"),
@@ -83,7 +84,10 @@ impl fmt::Display for Summary {
             writeln!(f, "  cycles: {}{range}", run.cycles.len())?;
             let by_quality: Vec<String> =
                 run.readings.iter().map(|(quality, count)| format!("{count} {}", name(*quality))).collect();
-            writeln!(f, "  readings: {readings} ({})", by_quality.join(", "))?;
+            match by_quality.is_empty() {
+                true => writeln!(f, "  readings: 0")?,
+                false => writeln!(f, "  readings: {readings} ({})", by_quality.join(", "))?,
+            }
             if run.duplicates > 0 {
                 writeln!(f, "  rows for a reading that was there already: {}", run.duplicates)?;
             }

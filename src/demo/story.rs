@@ -88,7 +88,7 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
         );
     }
     let proxy = Proxy::start(broker).await.context("cannot open a port for the proxy")?;
-    let daemon = Daemon::start(settings(folder.path(), &proxy)?).await?;
+    let daemon = Daemon::start(settings(folder.path(), &proxy)?, Path::new("the demo")).await?;
     out.said("The daemon runs and watches the instrument's folder.")?;
 
     let (milestones, instrument, switch) = start_instrument(folder.path(), plot.speed)?;

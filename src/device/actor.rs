@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::board::Board;
 use super::record::{Connection, Record};
 use super::silence::Silence;
-use super::state::Fault;
+use super::state::{Fault, Found};
 use super::supervisor::Pulse;
 use crate::config::settings::DeviceSettings;
 use crate::driver::{Driver, Effects, FileInput, Input, Request, SourceKind, SourceName};
 use crate::event::Ingest;
-use crate::journal::{Closed, SourceUpdate};
+use crate::journal::SourceUpdate;
 use crate::link::files::{FileLink, How, LinkEvent};
 
 /// How often an actor shows that it lives and how far it is, and looks whether silence is worth keeping.
@@ -317,7 +317,7 @@ impl Actor {
     async fn commit(&mut self) -> Result<(), Exit> {
         // The journal waits for room, a disk or an operator, and says so: that is a named cause and no stuck actor.
         let _waiting = self.pulse.waiting();
-        let committed = self.record.commit().await.map_err(|Closed| Exit::JournalClosed)?;
+        let committed = self.record.commit().await?;
         if let Some(last) = committed {
             self.last_sequence = last;
             // Told with the next beat, not for each commit: the events themselves tell it at once.
@@ -331,7 +331,9 @@ impl Actor {
             self.board.update(&self.settings.id, |state| !std::mem::replace(&mut state.silent, true));
         }
         let (last, first) = (self.last_sequence, self.record.first_available());
+        let found = found(&self.link);
         self.board.update(&self.settings.id, |state| {
+            state.found = found;
             let news = last > state.last_sequence || first != state.first_available_sequence;
             (state.last_sequence, state.first_available_sequence) = (state.last_sequence.max(last), first);
             news
@@ -368,6 +370,18 @@ impl Actor {
             state.last_error = Some(Fault { text, remedy, at: Timestamp::now() });
             true
         });
+    }
+}
+
+/// What the link has found.
+fn found(link: &FileLink) -> Found {
+    let status = link.status();
+    let status = status.borrow();
+    Found {
+        followed: status.sources,
+        waiting: status.backlog,
+        before_first_start: status.baseline,
+        waiting_at_first: status.first_backlog,
     }
 }
 

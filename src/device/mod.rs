@@ -3,6 +3,7 @@
 
 mod actor;
 mod board;
+mod preview;
 mod record;
 mod silence;
 mod state;
@@ -10,6 +11,7 @@ mod supervisor;
 
 pub use actor::Exit;
 pub use board::Board;
+pub use preview::Preview;
 pub use record::Store;
-pub use state::{DeviceState, Fault};
+pub use state::{DeviceState, Fault, Found};
 pub use supervisor::{Plan, Supervised, driver_of, supervise};

@@ -1,13 +1,12 @@
 //! What a device records: collects one batch and commits it, and makes the device's own events.
 
-use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::actor::Exit;
+use super::preview::Preview;
 use crate::driver::SourceName;
 use crate::event::envelope::Origin;
 use crate::event::{Body, DeviceId, Event, Ingest, Key, Prepared, Subject, TimeQuality, device};
@@ -21,8 +20,8 @@ pub const LINK: &str = "files";
 pub enum Store {
     /// Into the journal.
     Journal(Journal),
-    /// Onto standard output, for a dry run; counts what it printed.
-    Print(Arc<AtomicU64>),
+    /// Onto standard output, for a dry run.
+    Print(Arc<Preview>),
 }
 
 /// Whether the link reaches its instrument.
@@ -173,9 +172,12 @@ impl Record {
 
     /// The last committed snapshot of a source.
     pub async fn snapshot(&self, source: &SourceName) -> Result<Vec<(String, Vec<u8>)>, Exit> {
-        let Store::Journal(journal) = &self.store else { return Ok(Vec::new()) };
-        let (journal, device, source) = (journal.clone(), self.device.clone(), source.clone());
-        tokio::task::spawn_blocking(move || journal.snapshot(&device, LINK, &source))
+        let (store, device, source) = (self.store.clone(), self.device.clone(), source.clone());
+        let read = move || match store {
+            Store::Journal(journal) => journal.snapshot(&device, LINK, &source),
+            Store::Print(preview) => preview.ask(|history| history.snapshot(&device, LINK, &source)),
+        };
+        tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| Exit::Panicked(error.to_string()))?
             .map_err(|error| Exit::Unreadable(error.to_string()))
@@ -189,20 +191,22 @@ impl Record {
     }
 
     /// Commits what was collected; gives the device's last sequence.
-    pub async fn commit(&mut self) -> Result<Option<u64>, Closed> {
+    pub async fn commit(&mut self) -> Result<Option<u64>, Exit> {
         let batch = std::mem::replace(&mut self.batch, empty(&self.device));
         if batch.events.is_empty() && batch.sources.is_empty() && batch.notes.is_empty() {
             return Ok(None);
         }
         match &self.store {
-            Store::Journal(journal) => journal.commit(batch).await.map(|committed| Some(committed.last_sequence)),
-            Store::Print(count) => {
-                let mut out = std::io::stdout().lock();
-                for event in &batch.events {
-                    count.fetch_add(1, Ordering::Relaxed);
-                    // A reader that went away ends the dry run with it; there is nothing to lose.
-                    let _ = out.write_all(&event.render_offline()).and_then(|()| out.write_all(b"\n"));
-                }
+            Store::Journal(journal) => match journal.commit(batch).await {
+                Ok(committed) => Ok(Some(committed.last_sequence)),
+                Err(Closed) => Err(Exit::JournalClosed),
+            },
+            Store::Print(preview) => {
+                let preview = preview.clone();
+                tokio::task::spawn_blocking(move || preview.print(&batch.events))
+                    .await
+                    .map_err(|error| Exit::Panicked(error.to_string()))?
+                    .map_err(|error| Exit::Unreadable(error.to_string()))?;
                 Ok(None)
             }
         }

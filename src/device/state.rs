@@ -23,6 +23,19 @@ pub struct Fault {
     pub at: Timestamp,
 }
 
+/// What a device's link found at its place.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Sources that are followed.
+    pub followed: usize,
+    /// Sources with something that was not read yet.
+    pub waiting: usize,
+    /// Sources that were there before the first start.
+    pub before_first_start: usize,
+    /// Sources that waited to be read at the link's first look; `None` before it.
+    pub waiting_at_first: Option<usize>,
+}
+
 /// One device, as its actor and supervisor see it.
 #[derive(Debug, Clone)]
 pub struct DeviceState {
@@ -42,6 +55,8 @@ pub struct DeviceState {
     pub place: Option<String>,
     /// How changes are found, and why so.
     pub watching: Option<String>,
+    /// What its link has found and not read; told only with other news, since it changes all the time.
+    pub found: Found,
     /// What the instrument does.
     pub operation: Operation,
     /// Whether the instrument has been silent for longer than its profile allows.
@@ -72,6 +87,7 @@ impl DeviceState {
             since: now,
             place: None,
             watching: None,
+            found: Found::default(),
             operation: Operation { name: "unknown", run: None, cycle: None },
             silent: false,
             hanging: false,
@@ -93,6 +109,9 @@ impl DeviceState {
             "since": milliseconds(self.since),
             "place": self.place,
             "watching": self.watching,
+            "sources": self.found.followed,
+            "sources_waiting": self.found.waiting,
+            "sources_before_first_start": self.found.before_first_start,
             "operation": operation,
             "run": self.operation.run.as_deref(),
             "cycle": self.operation.cycle,

@@ -17,7 +17,7 @@ use crate::config::settings::{DeviceSettings, FilesSettings};
 use crate::driver::{self, Driver};
 use crate::event::envelope::Origin;
 use crate::event::{EventSource, Ingest, SiteId};
-use crate::journal::{Batch, SourceUpdate};
+use crate::journal::{Batch, SourceUpdate, StoredSource};
 use crate::link::files::{FileLink, Known, Start};
 
 /// Inputs that wait between a link and its actor. When it is full, the link's thread waits: files can wait.
@@ -265,22 +265,25 @@ impl Kept {
     /// Reads it; where the way of decoding has changed since, the sources are forgotten, so that they are read again
     /// and what comes out otherwise now supersedes what was said.
     async fn read(store: &Store, settings: &Arc<DeviceSettings>) -> Result<Self, Exit> {
-        let Store::Journal(journal) = store else { return Ok(Self::default()) };
         let decoding = decoding_of(settings).into_bytes();
-        let (reader, device, wanted) = (journal.clone(), settings.id.clone(), decoding.clone());
+        let (reader, device, wanted) = (store.clone(), settings.id.clone(), decoding.clone());
         let (mut kept, changed) = tokio::task::spawn_blocking(move || {
-            let known = reader
-                .sources(&device, LINK)?
-                .into_iter()
-                .map(|stored| Known { source: stored.source, position: stored.position })
-                .collect();
-            let kept = Self {
-                known,
-                baseline: reader.note(&device, "baseline")?,
-                own_events: reader.note(&device, "own-events")?,
-                silence: reader.note(&device, "silence")?,
+            let sources = match &reader {
+                Store::Journal(journal) => journal.sources(&device, LINK)?,
+                Store::Print(preview) => preview.ask(|history| history.sources(&device, LINK))?,
             };
-            let changed = reader.note(&device, "decoding")?.is_none_or(|kept| kept != wanted);
+            let note = |name: &str| match &reader {
+                Store::Journal(journal) => journal.note(&device, name),
+                Store::Print(preview) => preview.ask(|history| history.note(&device, name)),
+            };
+            let known = |stored: StoredSource| Known { source: stored.source, position: stored.position };
+            let kept = Self {
+                known: sources.into_iter().map(known).collect(),
+                baseline: note("baseline")?,
+                own_events: note("own-events")?,
+                silence: note("silence")?,
+            };
+            let changed = note("decoding")?.is_none_or(|kept| kept != wanted);
             Ok((kept, changed))
         })
         .await
@@ -291,7 +294,9 @@ impl Kept {
             let mut batch = Batch::new(settings.id.clone(), LINK.into());
             batch.sources = sources;
             batch.notes.push(("decoding".to_owned(), Some(decoding)));
-            journal.commit(batch).await.map_err(|_| Exit::JournalClosed)?;
+            if let Store::Journal(journal) = store {
+                journal.commit(batch).await.map_err(|_| Exit::JournalClosed)?;
+            }
         }
         Ok(kept)
     }

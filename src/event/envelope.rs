@@ -175,6 +175,11 @@ impl Prepared {
         self.join(self.revision, None, self.reason.as_deref(), None)
     }
 
+    /// The same as revision `revision`, which a journal would give it.
+    pub fn render_unrecorded(&self, revision: u32) -> Vec<u8> {
+        self.join(revision, None, if revision == self.revision { self.reason.as_deref() } else { None }, None)
+    }
+
     fn join(
         &self,
         revision: u32,

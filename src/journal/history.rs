@@ -42,7 +42,7 @@ pub struct DeadLetter {
 
 /// A journal that is only read.
 pub struct History {
-    reader: Reader,
+    pub(super) reader: Reader,
     path: PathBuf,
 }
 
@@ -58,7 +58,7 @@ impl History {
         Ok(Self { reader: Reader::new(connection), path: path.to_owned() })
     }
 
-    fn failed(&self, source: rusqlite::Error) -> ReadError {
+    pub(super) fn failed(&self, source: rusqlite::Error) -> ReadError {
         ReadError { path: self.path.clone(), source }
     }
 

@@ -15,6 +15,7 @@ mod history;
 mod lock;
 mod mark;
 mod open;
+mod preview;
 mod queue;
 mod read;
 mod recover;

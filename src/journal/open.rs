@@ -104,6 +104,18 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether it stays so until somebody does something about the journal or the configuration.
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::InUse { .. } | Self::NotOurs { .. } | Self::Newer { .. } | Self::Damaged { .. } => true,
+            Self::Missing { .. } => true,
+            // A disk that is mounted late, or full for now.
+            Self::Io { .. } | Self::Sqlite { .. } | Self::Thread { .. } => false,
+        }
+    }
+}
+
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) lock: Lock,

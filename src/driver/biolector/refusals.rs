@@ -10,7 +10,7 @@ use crate::profile;
 impl Source {
     pub fn refuse(&mut self, code: &'static str, reason: String, remedy: &str, effects: &mut Effects) {
         self.stage = Stage::Refused;
-        let refusal = Refusal { code, reason: format!("`{}`: {reason}", self.name), remedy: remedy.to_owned() };
+        let refusal = Refusal { code, reason, remedy: remedy.to_owned() };
         effects.refused.push((self.name.clone(), refusal));
     }
 

@@ -199,6 +199,8 @@ pub struct LinkStatus {
     pub backlog: usize,
     /// Sources that were there before the first start.
     pub baseline: usize,
+    /// Sources that waited to be read when the folder was looked at for the first time; `None` until then.
+    pub first_backlog: Option<usize>,
     /// When the last whole look at the folder ended.
     pub last_scan: Option<Timestamp>,
     /// Since when the thread is busy without a pause: reading, or waiting for the receiver. On a healthy folder with a
@@ -266,6 +268,7 @@ pub fn spawn(start: Start, events: mpsc::Sender<LinkEvent>) -> FileLink {
         sources: 0,
         backlog: 0,
         baseline: 0,
+        first_backlog: None,
         last_scan: None,
         busy_since: None,
         trouble: None,

@@ -315,6 +315,11 @@ impl Worker {
 
     /// A whole look at the folder ended.
     pub(super) fn scanned(&mut self) {
-        self.status.send_modify(|status| status.last_scan = Some(Timestamp::now()));
+        self.show();
+        self.status.send_modify(|status| {
+            status.last_scan = Some(Timestamp::now());
+            let backlog = status.backlog;
+            status.first_backlog.get_or_insert(backlog);
+        });
     }
 }
