@@ -87,6 +87,6 @@ pub fn spawn(
     // more than what it does in between.
     tokio::task::spawn_blocking(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(publisher::supervise(context)),
-        Err(error) => tracing::error!(%error, "cannot start a publisher"),
+        Err(error) => tracing::error!(%error, "A publisher could not be started."),
     })
 }
