@@ -236,15 +236,11 @@ pub fn known_devices_are_configured(
     if missing.is_empty() { Ok(()) } else { Err(StartError::MissingDevices(Problems(missing))) }
 }
 
-/// Shows on the board, and in the log, what the journal waits for.
+/// Shows on the board what the journal waits for; its writer says it in the log.
 async fn watch_journal(journal: Journal, board: Arc<Board>) {
     let mut condition = journal.condition();
     loop {
         let now = condition.borrow_and_update().clone();
-        if let Some(trouble) = now.trouble() {
-            let (condition, remedy) = (now.name(), &trouble.remedy);
-            tracing::error!(condition, error = %trouble.text, %remedy, "The journal cannot record; sources wait.");
-        }
         board.journal_condition(now.trouble().map(|trouble| format!("{}: {}", now.name(), trouble.text)));
         if condition.changed().await.is_err() {
             return;

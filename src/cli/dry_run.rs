@@ -122,19 +122,19 @@ impl Teller {
             eprintln!("{id}: {}", found(&state.found, waiting, settings));
         }
         if state.found.waiting == 0 && self.read.insert(id.clone()) {
-            eprintln!("{id}: all of it is read; {} so far, more as the instrument writes", events(preview.printed()));
+            eprintln!("{id}: all is read; {} so far, more as the instrument writes", events(preview.printed()));
         }
     }
 }
 
 fn found(found: &Found, waiting: usize, settings: &DeviceSettings) -> String {
     let backfill = match settings.files.as_ref().and_then(|files| files.backfill) {
-        Some(Backfill::All) => "with `backfill = \"all\"` they are published, too",
-        Some(Backfill::Since(_)) => "those changed since the moment in `backfill` are published, too",
-        None => "with `backfill = \"none\"` they are not published",
+        Some(Backfill::All) => "published because of `backfill = \"all\"`",
+        Some(Backfill::Since(_)) => "of which those that changed since the moment in `backfill` are published",
+        None => "not published because of `backfill = \"none\"`",
     };
     let place = settings.files.as_ref().map(|files| files.folder.display().to_string()).unwrap_or_default();
-    let mut text = format!("{place}: {waiting} of {} wait to be read", runs(found.followed));
+    let mut text = format!("{place}: {} followed, {waiting} to be looked at", sources(found.followed));
     if found.before_first_start > 0 {
         text.push_str(&format!("; {} there before the first start, {backfill}", were(found.before_first_start)));
     }
@@ -145,8 +145,8 @@ fn events(count: u64) -> String {
     format!("{count} event{}", if count == 1 { "" } else { "s" })
 }
 
-fn runs(count: usize) -> String {
-    format!("{count} followed source{}", if count == 1 { "" } else { "s" })
+fn sources(count: usize) -> String {
+    format!("{count} source{}", if count == 1 { "" } else { "s" })
 }
 
 fn were(count: usize) -> String {

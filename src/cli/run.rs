@@ -1,5 +1,6 @@
 //! `instrumentd run`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -139,8 +140,10 @@ async fn reload(daemon: &mut Daemon, config_file: &std::path::Path) {
 fn log_to(filter: &str) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).context("the log filter in [log] is not valid")?;
     let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
-    let terminal =
-        journald.is_none().then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
+    // A file of the log is for people and for grep: no escape sequences in it.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let layer = || tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colours);
+    let terminal = journald.is_none().then(layer);
     tracing_subscriber::registry().with(filter).with(journald).with(terminal).init();
     Ok(())
 }

@@ -150,7 +150,7 @@ impl Actor {
                 self.commit_connection(Connection::Connected, place, None).await
             }
             LinkEvent::Disconnected { place, reason, remedy } => {
-                tracing::warn!(%device, %place, %reason, "The folder is not there.");
+                tracing::warn!(%device, %place, %reason, remedy = remedy.as_deref(), "The folder cannot be looked at.");
                 self.board.update(&device, |state| {
                     (state.connection, state.since) = ("disconnected", Timestamp::now());
                     let text = format!("{place}: {reason}");
@@ -202,7 +202,7 @@ impl Actor {
                 self.commit().await
             }
             LinkEvent::Trouble { source, text, remedy } => {
-                tracing::warn!(%device, source = source.as_deref(), %text, "A source cannot be read.");
+                tracing::warn!(%device, source = source.as_deref(), reason = %text, remedy = remedy.as_deref(), "A source cannot be read.");
                 self.fault(text.clone(), remedy.clone());
                 self.record.faulted(source.as_ref(), text, remedy);
                 self.commit().await

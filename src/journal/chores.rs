@@ -56,7 +56,7 @@ impl Chores {
         let more = match writer.clean() {
             Ok(more) => more,
             Err(error) => {
-                tracing::warn!(%error, "Removing old payloads from the journal failed; it is tried again");
+                tracing::warn!(%error, "Removing old payloads from the journal failed; it is tried again.");
                 false
             }
         };
@@ -80,7 +80,7 @@ impl Writer {
             // What a reader still needs stays, and is moved with the next lot.
             Ok((logged, moved)) => (logged - moved).min(LOG_IDLE / 2),
             Err(error) => {
-                tracing::warn!(%error, "Moving the journal's log into its file failed; it is tried again");
+                tracing::warn!(%error, "Moving the journal's log into its file failed; it is tried again.");
                 0
             }
         };

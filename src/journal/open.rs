@@ -166,7 +166,7 @@ pub(super) fn open(settings: &JournalSettings, brokers: &[Arc<str>]) -> Result<O
             return Err(damaged(path, findings.wrong.join("; ")));
         }
         if !findings.complete {
-            tracing::info!(journal = %path.display(), "The journal is large; its check at the start was cut short");
+            tracing::info!(journal = %path.display(), "The journal is large; its check at the start was cut short.");
         }
     }
     let mut connection = schema::connect_writer(path).map_err(sqlite)?;
@@ -288,7 +288,7 @@ fn load_in_transaction(
     let types = schema::types(connection)?.into_iter().zip(names).map(|(n, (c, s))| (n, c, s)).collect();
     let constants = Constants { journal: state.id, types };
     if let Some(why) = rolled_back {
-        tracing::warn!(journal = %state.id, previous = ?state.previous, why, "The journal was rolled back and has a new id");
+        tracing::warn!(journal = %state.id, previous = ?state.previous, why, "The journal was rolled back and has a new id.");
         record_roll_back(connection, &constants, &mut state, &why)?;
     }
     Ok((state, constants))

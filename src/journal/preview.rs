@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::batch::StoredSource;
+use super::batch::{DeviceStatus, StoredSource};
 use super::history::History;
 use super::read::ReadError;
 use crate::event::{DeviceId, Prepared};
@@ -55,23 +55,24 @@ impl History {
     /// How many recorded events of each device a broker has not acknowledged; nothing for a broker that is new, which
     /// begins at the current end.
     pub fn unsent(&self, broker: &str) -> Result<BTreeMap<DeviceId, u64>, ReadError> {
-        let read = || -> rusqlite::Result<BTreeMap<DeviceId, u64>> {
-            let mut statement = self.reader.connection.prepare_cached(
-                "SELECT d.device, d.last - coalesce(p.sequence, 0) FROM brokers b JOIN devices d
-                 LEFT JOIN positions p ON p.broker = b.broker AND p.device = d.number
-                 WHERE b.broker = ?1 AND d.last > coalesce(p.sequence, 0)",
-            )?;
-            let rows = statement.query_map([broker], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
-            let mut unsent = BTreeMap::new();
-            for row in rows {
-                let (device, count) = row?;
-                if let Ok(device) = device.parse() {
-                    unsent.insert(device, count.unsigned_abs());
-                }
+        let positions = || -> rusqlite::Result<Option<BTreeMap<String, u64>>> {
+            let connection = &self.reader.connection;
+            if !connection.prepare("SELECT 1 FROM brokers WHERE broker = ?1")?.exists([broker])? {
+                return Ok(None);
             }
-            Ok(unsent)
+            let mut statement = connection.prepare(
+                "SELECT d.device, p.sequence FROM positions p JOIN devices d ON d.number = p.device WHERE p.broker = ?1",
+            )?;
+            let rows = statement.query_map([broker], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
+            rows.collect::<rusqlite::Result<_>>().map(Some)
         };
-        read().map_err(|source| self.failed(source))
+        let Some(positions) = positions().map_err(|source| self.failed(source))? else { return Ok(BTreeMap::new()) };
+        let lacks = |status: DeviceStatus| {
+            let position = positions.get(status.device.as_str()).copied().unwrap_or(0);
+            let unsent = status.last_sequence.saturating_sub(position);
+            (unsent > 0).then_some((status.device, unsent))
+        };
+        Ok(self.devices()?.into_iter().filter_map(lacks).collect())
     }
 
     fn number(&self, device: &DeviceId) -> Result<Option<i64>, ReadError> {

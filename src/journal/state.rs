@@ -101,7 +101,7 @@ impl State {
 
     pub(super) fn dead_letter(&mut self, broker: &Arc<str>, device: &DeviceId, sequence: u64, reason: &str) {
         if self.pending.dead.len() >= DEAD_LETTERS {
-            tracing::error!(%broker, %device, sequence, reason, "too many dead letters at once, this one is not listed");
+            tracing::error!(%broker, %device, sequence, reason, "Too many dead letters at once; this one is not listed.");
             return;
         }
         let (broker, device, reason) = (Arc::clone(broker), device.clone(), reason.to_owned());

@@ -124,7 +124,7 @@ impl Writer {
             let obstacle = self.write_waiting(&mut waiting).err();
             if taken.closed {
                 if let Some(Obstacle::Failed(error)) = obstacle {
-                    tracing::warn!(%error, "The journal closed without writing what was still waiting");
+                    tracing::warn!(%error, "The journal closed without writing what was still waiting.");
                 }
                 return self.finish();
             }
@@ -376,7 +376,7 @@ impl Writer {
         self.shared.condition.send_if_modified(|condition| {
             let was_ill = *condition != Condition::Ok;
             if was_ill {
-                tracing::info!(was = condition.name(), "The journal writes again");
+                tracing::info!(was = condition.name(), "The journal writes again.");
             }
             *condition = Condition::Ok;
             was_ill
@@ -392,7 +392,7 @@ impl Writer {
         };
         if let Some(trouble) = condition.trouble().filter(|_| condition.name() != now.name()) {
             let (text, remedy) = (&trouble.text, &trouble.remedy);
-            tracing::error!(condition = condition.name(), text, remedy, "The journal does not take events");
+            tracing::error!(condition = condition.name(), text, remedy, "The journal does not take events.");
         }
         self.shared.condition.send_if_modified(|now| std::mem::replace(now, condition.clone()) != condition);
     }
@@ -406,7 +406,7 @@ impl Writer {
     /// Closes the file; its log goes into it.
     fn finish(self) {
         if let Err(error) = schema::checkpoint(&self.connection, "TRUNCATE") {
-            tracing::warn!(%error, "The journal's log was not moved into its file; the next start does it");
+            tracing::warn!(%error, "The journal's log was not moved into its file; the next start does it.");
         }
         self.mark.sync();
     }

@@ -107,7 +107,7 @@ impl Session<'_> {
     fn read_failed(&mut self, error: &str) {
         self.not_before = Some(Instant::now() + READ_AGAIN);
         let text = format!("the journal cannot be read: {error}");
-        tracing::error!(broker = %self.context.settings.name, "{text}");
+        tracing::error!(broker = %self.context.settings.name, error, "The journal cannot be read.");
         self.report.status.fail(text, "check the journal's disk; reading is tried again each second");
     }
 
@@ -123,7 +123,7 @@ impl Session<'_> {
         let Some(payload) = self.fitting(&topic, row.payload, EVENT.len() + 5) else {
             let max = self.limits.max_packet.unwrap_or_default();
             let reason = format!("event {} of device {name} exceeds {max} bytes even without its data", row.sequence);
-            tracing::error!(broker = %self.context.settings.name, "{reason}");
+            tracing::error!(broker = %self.context.settings.name, %reason, "An event is too large for the broker.");
             self.rows.hold(device, row.sequence, reason, "raise the broker's maximum packet size", now);
             self.report_rows();
             return Ok(());
@@ -163,7 +163,7 @@ impl Session<'_> {
         }
         if !self.limits.allows(publish_size(topic.len(), size, message.payload.len())) {
             let text = format!("{} of {} bytes is larger than the broker takes", message.topic, message.payload.len());
-            tracing::warn!(broker = %self.context.settings.name, "{text}");
+            tracing::warn!(broker = %self.context.settings.name, reason = %text, "A retained topic is not published.");
             self.report.status.fail(text, "raise the broker's maximum packet size");
             return Ok(());
         }
@@ -184,7 +184,7 @@ impl Session<'_> {
         let size = 5 + kind.len() + correlation;
         let Some(payload) = self.fitting(&answer.topic, answer.payload, size) else {
             self.replays.abandon(answer.request);
-            tracing::warn!(broker = %self.context.settings.name, "an answer is larger than the broker takes");
+            tracing::warn!(broker = %self.context.settings.name, "An answer is larger than the broker takes.");
             return Ok(());
         };
         self.hand_over(answer.topic, false, payload, properties, Item::Answer(answer.request))

@@ -50,7 +50,9 @@ pub async fn supervise(context: Context) {
         drop(guard);
         match ended {
             Ok(()) => return,
-            Err(error) => tracing::error!(broker = %context.settings.name, %error, "publisher failed, starting again"),
+            Err(error) => {
+                tracing::error!(broker = %context.settings.name, %error, "A publisher failed; it is started again.")
+            }
         }
         if pause(&context.stop, RECONNECT.1 / 10).await {
             return;
@@ -76,6 +78,7 @@ async fn run(context: Arc<Context>) {
         standing_by: false,
         session_present: false,
         suspicions: 0,
+        said: None,
     };
     publisher.report.tell();
     loop {
@@ -104,6 +107,8 @@ struct Publisher<'a> {
     /// Whether the broker still knew the session at the last connection.
     session_present: bool,
     suspicions: u32,
+    /// What the log said last about the connection; nothing while there is one.
+    said: Option<String>,
 }
 
 impl Publisher<'_> {
@@ -151,12 +156,13 @@ impl Publisher<'_> {
                     broker = %self.context.settings.name,
                     address = %self.report.status.address,
                     window = opened.limits.window,
-                    "connected"
+                    "Connected to the broker."
                 );
                 if !opened.refused.is_empty() {
                     let text = format!("the broker refused subscriptions: {}", opened.refused.join(", "));
                     self.report.status.fail(text, "let this client read these topics in the broker's access list");
                 }
+                self.said = None;
                 self.report.status.enter(Phase::Connected);
                 self.report.tell();
                 let session = Session::new(self.context, &mut self.memory, &mut self.report, client, opened);
@@ -255,7 +261,7 @@ impl Publisher<'_> {
 
     fn stand_by(&mut self, rival: String) -> Duration {
         let name = &self.context.settings.name;
-        tracing::warn!(broker = %name, %rival, "another instance publishes; events are recorded only");
+        tracing::warn!(broker = %name, %rival, "Another instance publishes; events are recorded only.");
         self.standing_by = true;
         let status = &mut self.report.status;
         status.enter(Phase::StandingBy);
@@ -268,10 +274,20 @@ impl Publisher<'_> {
     }
 
     fn not_prepared(&mut self, error: &PrepareError) -> Duration {
-        tracing::error!(broker = %self.context.settings.name, %error, "cannot connect");
+        if self.is_news(&error.to_string()) {
+            let remedy = error.remedy();
+            tracing::error!(broker = %self.context.settings.name, %error, %remedy, "The connection to the broker cannot be prepared; it is tried again.");
+        }
         self.report.status.enter(Phase::Refused);
         self.report.status.fail(error.to_string(), error.remedy());
         self.wait()
+    }
+
+    /// Whether this is not what the log said last about the connection: an outage of a night is one line of it.
+    fn is_news(&mut self, text: &str) -> bool {
+        let news = self.said.as_deref() != Some(text);
+        self.said = Some(text.to_owned());
+        news
     }
 
     fn wait(&mut self) -> Duration {
@@ -293,14 +309,14 @@ impl Publisher<'_> {
             End::Doubt(_) if self.standing_by => return LOOK_AGAIN,
             // Look again at once; what is found then decides.
             End::Doubt(text) => {
-                tracing::warn!(broker = %name, "{text}");
+                tracing::warn!(broker = %name, reason = %text, "Another daemon may be publishing; looking again.");
                 self.report.status.enter(Phase::Connecting);
                 return RECONNECT.0;
             }
             End::Unusable(unusable) => {
                 self.report.status.enter(Phase::Refused);
                 self.report.status.fail(unusable.to_string(), unusable.remedy());
-                tracing::error!(broker = %name, error = %unusable, "broker refused; nothing is settled");
+                tracing::error!(broker = %name, error = %unusable, "The broker cannot be used; events wait in the journal.");
                 return LOOK_AGAIN;
             }
             End::Refused(code) => {
@@ -318,7 +334,11 @@ impl Publisher<'_> {
             End::Lost { text, .. } => (Phase::Connecting, text, "check that the broker runs and can be reached"),
         };
         let wait = self.wait();
-        tracing::warn!(broker = %name, reason = %text, wait_ms = wait.as_millis(), "not connected");
+        if self.is_news(&text) {
+            tracing::warn!(broker = %name, reason = %text, remedy, "Not connected to the broker; events wait in the journal and it is tried again.");
+        } else {
+            tracing::debug!(broker = %name, reason = %text, wait_ms = wait.as_millis(), "Still not connected to the broker.");
+        }
         self.report.status.enter(phase);
         self.report.status.fail(text, remedy);
         wait

@@ -233,7 +233,7 @@ impl<'a> Session<'a> {
     fn requested(&mut self, incoming: &super::replay::Incoming) {
         let outbox = &self.context.outbox;
         if let Err(refused) = self.replays.request(incoming, outbox.id(), &outbox.devices()) {
-            tracing::warn!(broker = %self.context.settings.name, reason = %refused, "replay request refused");
+            tracing::warn!(broker = %self.context.settings.name, reason = %refused, "A replay request is refused.");
         }
     }
 
@@ -250,7 +250,7 @@ impl<'a> Session<'a> {
                 Verdict::Later(refusal) | Verdict::Hold(refusal) | Verdict::Poison(refusal) => {
                     self.shelf.refused(&topic, now);
                     let text = format!("the broker refused the retained topic {topic}: {}", refusal.reason);
-                    tracing::warn!(broker = %self.context.settings.name, "{text}");
+                    tracing::warn!(broker = %self.context.settings.name, reason = %text, "A retained topic is refused.");
                     self.report.status.fail(text, refusal.remedy);
                 }
             },
@@ -284,9 +284,9 @@ impl<'a> Session<'a> {
             let device = self.rows.device(device).clone();
             match verdict {
                 Verdict::Later(refusal) | Verdict::Hold(refusal) => {
-                    tracing::warn!(broker = %name, %device, sequence, reason = refusal.reason, "row refused");
+                    tracing::warn!(broker = %name, %device, sequence, reason = refusal.reason, "The broker refuses an event; the device's events wait.");
                 }
-                _ => tracing::info!(broker = %name, %device, sequence, "the broker takes the device's rows again"),
+                _ => tracing::info!(broker = %name, %device, sequence, "The broker takes the device's events again."),
             }
             self.report_rows();
         }

@@ -220,7 +220,7 @@ impl Archive {
             tables.iter().position(|table| seed.is_some_and(|seed| table.name.strip_suffix(".csv") == Some(seed)));
         let largest = (0..tables.len()).max_by_key(|index| tables[*index].size);
         if tables.len() > 1 {
-            tracing::warn!(tables = tables.len(), "an archive holds several tables; one of them is read");
+            tracing::warn!(tables = tables.len(), "An archive holds several tables; one of them is read.");
         }
         self.table = of_seed.or(largest).map(|index| tables.swap_remove(index));
         Ok(())

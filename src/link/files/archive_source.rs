@@ -109,7 +109,7 @@ impl Source {
         outlet: &Outlet,
     ) -> Result<(), Ending> {
         for text in &archive.skipped {
-            tracing::warn!(source = %name, "a member is not read: {text}");
+            tracing::warn!(source = %name, reason = %text, "A member is not read.");
         }
         let members = archive.members.clone();
         for (index, entry) in members.iter().enumerate() {

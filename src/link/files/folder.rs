@@ -117,7 +117,7 @@ impl Worker {
             return Ok(());
         }
         self.told = Some(false);
-        tracing::warn!(folder = %self.settings.folder.display(), reason, "the folder cannot be looked at");
+        // The actor says it in the log, with the device's name.
         self.outlet.send(LinkEvent::Disconnected { place: self.place(), reason, remedy })
     }
 
@@ -180,7 +180,7 @@ impl Worker {
         self.status.send_if_modified(|status| {
             let changed = status.watching != watching;
             if changed {
-                tracing::info!(folder = %folder.display(), how = ?watching.how, why = %watching.why, "watching");
+                tracing::info!(folder = %folder.display(), how = ?watching.how, why = %watching.why, "Watching a folder.");
                 status.watching = watching;
             }
             changed

@@ -280,11 +280,11 @@ pub fn spawn(start: Start, events: mpsc::Sender<LinkEvent>) -> FileLink {
         let _done = done;
         match outlet::Outlet::new(events, stop) {
             Ok(outlet) => worker::Worker::new(start, outlet, incoming, bell, status).run(),
-            Err(error) => tracing::error!(%error, "cannot start a file link"),
+            Err(error) => tracing::error!(%error, "A file link could not be started."),
         }
     });
     if let Err(error) = thread {
-        tracing::error!(%error, "cannot start the thread of a file link");
+        tracing::error!(%error, "The thread of a file link could not be started.");
     }
     link
 }
@@ -310,7 +310,7 @@ impl FileLink {
         self.bell.ring(watch::Wake::Stop);
         let ended = self.ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if ended.recv_timeout(STOP_WAIT) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("a file link hangs while it reads; it is left behind");
+            tracing::warn!("A file link hangs while it reads; it is left behind.");
         }
     }
 }

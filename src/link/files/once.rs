@@ -186,7 +186,7 @@ impl Pass<'_> {
         match read().map_err(|error| ReadError::io(path, error))? {
             Some(bytes) => Ok(self.give(source, FileInput::Member { name: &name, bytes: &bytes })),
             None => {
-                tracing::warn!(member = %path.display(), limit = MEMBER_LIMIT, "a member is too large and is not read");
+                tracing::warn!(member = %path.display(), limit = MEMBER_LIMIT, "A member is too large and is not read.");
                 Ok(ControlFlow::Continue(()))
             }
         }
@@ -213,7 +213,7 @@ impl Pass<'_> {
     fn archive(&mut self, source: &SourceName, path: &Path) -> Result<ControlFlow<()>, ArchiveError> {
         let mut archive = Archive::open(path)?;
         for text in &archive.skipped {
-            tracing::warn!(%source, "a member is not read: {text}");
+            tracing::warn!(%source, reason = %text, "A member is not read.");
         }
         for entry in archive.members.clone() {
             let bytes = archive.member(&entry)?;

@@ -38,7 +38,7 @@ impl Worker {
             walk(&self.settings.folder, &|| !outlet.is_stopped(), &mut |one: Found| {
                 seen += 1;
                 if seen.is_multiple_of(REPORT_EVERY) {
-                    tracing::info!(sources = seen, "looking at the folder");
+                    tracing::info!(sources = seen, "Looking at the folder.");
                 }
                 let size = if first {
                     before.add(&one.name, &one.stat);
@@ -69,7 +69,7 @@ impl Worker {
         self.tell_connected()?;
         if first {
             before.sort();
-            tracing::info!(folder = %self.settings.folder.display(), sources = before.len(), "what is there at the first look was there before");
+            tracing::info!(folder = %self.settings.folder.display(), sources = before.len(), "What is there at the first look was there before.");
             self.keep_baseline(before)?;
         } else {
             self.mend_baseline(&renamed)?;
@@ -206,7 +206,7 @@ impl Worker {
             source.due = None;
             let (to, position) = (one.name.clone(), source.position.to_bytes());
             self.sources.insert(to.clone(), source);
-            tracing::info!(%from, %to, "a source was renamed");
+            tracing::info!(%from, %to, "A source was renamed.");
             self.outlet.send(LinkEvent::Renamed { from, to, position })?;
         }
     }
@@ -241,7 +241,7 @@ impl Worker {
             let Some(mut source) = self.sources.remove(&name) else { continue };
             source.trouble_over(&name, &self.outlet)?;
             if source.is_begun() {
-                tracing::info!(source = %name, "a source is gone");
+                tracing::info!(source = %name, "A source is gone.");
                 self.outlet.send(LinkEvent::Gone { source: name })?;
             }
         }

@@ -315,7 +315,7 @@ impl Source {
 
     /// Tells that something may be lost, if anything was read.
     pub fn gap(&mut self, name: &SourceName, reason: &'static str, text: &str, outlet: &Outlet) -> Result<(), Stopped> {
-        tracing::warn!(source = %name, reason, at = self.position.at, "{text}");
+        tracing::warn!(source = %name, reason, text, at = self.position.at, "Something of a source may be lost.");
         let text = format!("{name}: {text} (up to byte {})", self.position.at);
         outlet.send(LinkEvent::Gap { source: name.clone(), reason, text })
     }
@@ -331,7 +331,7 @@ impl Source {
         if self.trouble.as_ref() == Some(&text) {
             return Ok(());
         }
-        tracing::warn!(source = %name, "{text}");
+        // The actor says it in the log, with the device's name.
         self.trouble = Some(text.clone());
         outlet.send(LinkEvent::Trouble { source: Some(name.clone()), text, remedy })
     }

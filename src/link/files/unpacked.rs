@@ -58,7 +58,7 @@ impl Source {
         for (index, path) in members.iter().enumerate() {
             let (file, stat) = disk::open(path)?;
             if stat.size > MEMBER_LIMIT {
-                tracing::warn!(member = %path.display(), size = stat.size, limit = MEMBER_LIMIT, "a member is too large and is not read");
+                tracing::warn!(member = %path.display(), size = stat.size, limit = MEMBER_LIMIT, "A member is too large and is not read.");
                 continue;
             }
             let mut bytes = Vec::with_capacity(usize::try_from(stat.size).unwrap_or(0));

@@ -65,7 +65,7 @@ pub fn watch(folder: &Path, bell: Bell) -> notify::Result<notify::RecommendedWat
     let mut watcher = notify::recommended_watcher(move |result: notify::Result<notify::Event>| match result {
         Ok(event) => hint(event, &bell),
         Err(error) => {
-            tracing::warn!(%error, "the file watcher reports an error; looking at the whole folder");
+            tracing::warn!(%error, "The file watcher reports an error; the whole folder is looked at.");
             bell.ring(Wake::Rescan);
         }
     })?;

@@ -81,7 +81,7 @@ impl Worker {
             .into_iter()
             .map(|known| {
                 let position = Position::from_bytes(&known.position).unwrap_or_else(|| {
-                    tracing::warn!(source = %known.source, "its position cannot be read; it is read again from its start");
+                    tracing::warn!(source = %known.source, "A source's position cannot be read; it is read again from its start.");
                     Position::start()
                 });
                 let baseline = size(&known.source);
@@ -299,7 +299,7 @@ impl Worker {
         let (sources, backlog) = (self.sources.len(), self.backlog.len() + self.urgent.len());
         let baseline = self.baseline.as_ref().map_or(0, Baseline::len);
         if backlog >= REPORTED_BACKLOG {
-            tracing::info!(backlog, sources, "reading what is there");
+            tracing::info!(backlog, sources, "Reading what is there.");
         }
         let trouble = self
             .folder_trouble
