@@ -30,6 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const HEALTHY: Duration = Duration::from_secs(300);
 /// An actor that did not show that it lives for so long, and waits for nothing that has a name, is restarted.
 const UNRESPONSIVE: Duration = Duration::from_secs(60);
+/// How long an actor may take to stop; its link may take a quarter of a second of it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often the supervisor looks.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -193,6 +195,13 @@ async fn run_once(
                     Err(error) if error.is_panic() => Exit::Panicked(panic_text(error.into_panic().as_ref())),
                     Err(_) => Exit::Unresponsive,
                 };
+            }
+            () = stop.cancelled() => {
+                // An actor that waits for room in the journal does not hear it; what it holds is read again at the next start.
+                if tokio::time::timeout(LAST_WORDS, &mut actor).await.is_err() {
+                    actor.abort();
+                }
+                return Exit::Stopped;
             }
             Some(()) = crashes.recv() => {
                 actor.abort();
