@@ -34,7 +34,8 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   instrumentd check --config /etc/instrumentd/instrumentd.toml
-  instrumentd check --config instrumentd.toml --format json | jq '.[] | select(.severity == \"error\")'";
+  instrumentd check --config instrumentd.toml --format json |
+    jq '.[] | select(.severity == \"error\")'";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {

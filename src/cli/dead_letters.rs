@@ -20,10 +20,12 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   instrumentd dead-letters list --config instrumentd.toml
-  instrumentd dead-letters retry --config instrumentd.toml --broker main --device bl-1
+  instrumentd dead-letters retry --config instrumentd.toml \\
+    --broker main --device bl-1
 
-A broker that calls an event's payload invalid would do so for ever; such an event is put aside so that those behind it go
-on. Nothing is lost: it stays in the journal. Everything else that a broker may refuse is retried by the daemon itself.";
+A broker that calls an event's payload invalid would do so for ever; such an
+event is put aside so that those behind it go on. Nothing is lost: it stays in
+the journal. What else a broker may refuse is retried by the daemon itself.";
 
 #[derive(Debug, Subcommand)]
 enum Action {

@@ -30,9 +30,11 @@ const WORTH_A_BAR: u64 = 4 << 20;
 #[command(after_help = "\
 Examples:
   instrumentd decode --profile biolector-pro 224-MO_Coryne.csv > events.ndjson
-  instrumentd decode --profile biolector-xt --site lab --device xt-1 --time-zone Europe/Berlin 4_BG_test.zip
+  instrumentd decode --profile biolector-xt --site lab --device xt-1 \\
+    --time-zone Europe/Berlin 4_BG_test.zip
   instrumentd decode --profile biolector-xt --config instrumentd.toml results/
-  instrumentd decode --profile biolector-xt --run-id 7240a390 --started-at 2023-10-06T15:54:41Z bare.csv")]
+  instrumentd decode --profile biolector-xt --run-id 7240a390 \\
+    --started-at 2023-10-06T15:54:41Z bare.csv")]
 pub struct Arguments {
     /// What made the files: the name of a device profile.
     #[arg(long, value_name = "NAME")]

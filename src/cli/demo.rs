@@ -23,7 +23,7 @@ const USUAL_SPEED: f64 = 480.0;
 Examples:
   instrumentd demo                                   about a minute
   instrumentd demo --speed 4800                      some seconds
-  instrumentd demo --broker mqtt://localhost:1884    with a broker of your own in place of the embedded one")]
+  instrumentd demo --broker mqtt://localhost:1884    at a broker of your own")]
 pub struct Arguments {
     /// Seconds of the instrument in one of yours.
     #[arg(long, default_value_t = USUAL_SPEED, value_parser = speed)]

@@ -18,13 +18,17 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  instrumentd device list --config instrumentd.toml
-  instrumentd device retire bl-old --config instrumentd.toml        the instrument is gone for good
-  instrumentd device rename bl-1 bl-east --config instrumentd.toml  the configuration calls it bl-east now
+  what the journal knows:
+    instrumentd device list --config instrumentd.toml
+  the instrument is gone for good:
+    instrumentd device retire bl-old --config instrumentd.toml
+  the configuration calls it bl-east now:
+    instrumentd device rename bl-1 bl-east --config instrumentd.toml
 
-The daemon refuses to start when the journal knows a device that the configuration does not have: a typo in an id would
-otherwise be a new device that publishes everything again. An instrument that is only away for a while stays in the
-configuration with `enabled = false`.";
+The daemon refuses to start when the journal knows a device that the
+configuration does not have: a typo in an id would otherwise be a new device
+that publishes everything again. An instrument that is only away for a while
+stays in the configuration with `enabled = false`.";
 
 #[derive(Debug, Subcommand)]
 enum Action {

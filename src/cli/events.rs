@@ -12,7 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::glob;
 use super::journal::Place;
 use super::line::line;
-use crate::event::DeviceId;
+use crate::config::nearest::nearest;
+use crate::event::{DeviceId, EventType};
 use crate::journal::{Entry, History};
 
 /// Read the journal, also while the daemon runs: what happened, in the order in which it was recorded.
@@ -50,13 +51,19 @@ enum Format {
 
 const EXAMPLES: &str = "\
 Examples:
-  instrumentd events --config instrumentd.toml --since 2h                  what happened in the last two hours
-  instrumentd events --config instrumentd.toml --type 'device.*'           connections, faults and gaps only
-  instrumentd events --config instrumentd.toml --device bl-1 --follow      watch one instrument
-  instrumentd events --journal /var/lib/instrumentd/journal.db --format ndjson --type cultivation.measured |
-    jq -r '[.time, .data.well, .data.value] | @csv'                        a table of readings
+  what happened in the last two hours:
+    instrumentd events --config instrumentd.toml --since 2h
+  connections, faults and gaps only:
+    instrumentd events --config instrumentd.toml --type 'device.*'
+  watch one instrument:
+    instrumentd events --config instrumentd.toml --device bl-1 --follow
+  a table of readings:
+    instrumentd events --journal /var/lib/instrumentd/journal.db \\
+      --format ndjson --type cultivation.measured |
+      jq -r '[.time, .data.well, .data.value] | @csv'
 
-The journal is only read. Times in the pretty format are local; events whose payload retention has removed are left out.";
+The journal is only read. Times in the pretty format are local; events whose
+payload retention has removed are left out.";
 
 /// Between two looks for new events when following: soon enough for a person, rare enough for an idle machine.
 const LOOK: Duration = Duration::from_millis(250);
@@ -72,11 +79,28 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             anyhow::bail!("the journal has no events of a device `{device}`; it has some of: {}", names.join(", "));
         }
     }
+    for pattern in &arguments.types {
+        is_a_type(pattern)?;
+    }
     let mut out = std::io::stdout().lock();
     match print(&arguments, &mut history, &mut out) {
         Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
         other => other.map(|()| ExitCode::SUCCESS),
     }
+}
+
+/// A typo would look like a quiet night.
+fn is_a_type(pattern: &str) -> anyhow::Result<()> {
+    let names: Vec<&str> = EventType::ALL.iter().map(|known| known.short()).collect();
+    let fits = |known: &EventType| glob::matches(pattern, known.short()) || glob::matches(pattern, known.full());
+    if EventType::ALL.iter().any(fits) {
+        return Ok(());
+    }
+    let meant = nearest(pattern, names.iter().copied()).map(|name| format!("; did you mean `{name}`?"));
+    anyhow::bail!(
+        "there is no event type `{pattern}`{} `instrumentd schema event --list` lists them, `*` stands for any characters",
+        meant.as_deref().unwrap_or(";")
+    )
 }
 
 fn print(arguments: &Arguments, history: &mut History, out: &mut impl Write) -> anyhow::Result<()> {

@@ -49,8 +49,10 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  instrumentd journal check --config instrumentd.toml      is it whole, what is in it? also while the daemon runs
-  instrumentd journal recover --config instrumentd.toml    after damage: the daemon must be stopped
+  is it whole, what is in it? also while the daemon runs:
+    instrumentd journal check --config instrumentd.toml
+  after damage; the daemon must be stopped:
+    instrumentd journal recover --config instrumentd.toml
 
 A journal is copied safely, also while the daemon runs, with
   sqlite3 journal.db \".backup 'journal-backup.db'\"

@@ -66,7 +66,38 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("instrumentd: {error:#}");
+        eprintln!("instrumentd: {}", told(&error));
         ExitCode::FAILURE
     })
+}
+
+/// An error with its causes, without those that it tells of itself.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    /// An example that a terminal breaks in the middle cannot be copied.
+    #[test]
+    fn examples_fit_on_a_terminal() {
+        let command = super::Arguments::command();
+        let mut all = vec![&command];
+        while let Some(one) = all.pop() {
+            all.extend(one.get_subcommands());
+            let text = one.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in text.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", one.get_name());
+            }
+        }
+    }
 }

@@ -14,8 +14,8 @@ use super::dry_run::dry_run;
 use crate::config::{self, Settings};
 use crate::daemon::{Daemon, StartError};
 
-/// How long a stop may take; systemd and people at night wait no longer.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How long an orderly stop may take: 5 seconds are promised, and ending the process takes a little of them.
+const STOP_WITHIN: Duration = Duration::from_millis(4500);
 
 /// The exit status where another start would fail in the same way: a person has to change something first. It is
 /// `EX_CONFIG` of sysexits.h, and the unit does not restart after it.
@@ -33,7 +33,7 @@ pub const NEEDS_A_PERSON: u8 = 78;
 #[command(after_help = "\
 Examples:
   instrumentd run --config /etc/instrumentd/instrumentd.toml
-  instrumentd run --config instrumentd.toml --dry-run   print what would be published, write nothing")]
+  instrumentd run --config instrumentd.toml --dry-run > would-be.ndjson")]
 pub struct Arguments {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
@@ -138,6 +138,8 @@ async fn reload(daemon: &mut Daemon, config_file: &std::path::Path) {
 
 /// Logs to the journal of systemd where it started us, else readable on the terminal.
 fn log_to(filter: &str) -> anyhow::Result<()> {
+    // What the client library logs of each refusal is said by the publisher, once; a filter that names it wins.
+    let filter = if filter.contains("rumqttc") { filter.to_owned() } else { format!("rumqttc=error,{filter}") };
     let filter = tracing_subscriber::EnvFilter::try_new(filter).context("the log filter in [log] is not valid")?;
     let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     // A file of the log is for people and for grep: no escape sequences in it.

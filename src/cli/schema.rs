@@ -21,10 +21,13 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  instrumentd schema config > instrumentd.schema.json     editors complete and check instrumentd.toml with it
-  instrumentd schema event --list                         every event type
-  instrumentd schema event cultivation.measured           the `data` of that type
-  instrumentd schema profile --shipped biolector-pro      a shipped profile, to begin one of your own";
+  editors complete and check instrumentd.toml with it:
+    instrumentd schema config > instrumentd.schema.json
+  every event type, and the `data` of one:
+    instrumentd schema event --list
+    instrumentd schema event cultivation.measured
+  a shipped profile, to begin one of your own:
+    instrumentd schema profile --shipped biolector-pro";
 
 #[derive(Debug, Subcommand)]
 enum Of {

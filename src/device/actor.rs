@@ -138,6 +138,9 @@ impl Actor {
         match event {
             LinkEvent::Connected { place } => {
                 let watching = watching(&self.link);
+                if self.board.device(&device).is_some_and(|state| state.connection == "disconnected") {
+                    tracing::info!(%device, %place, "The folder can be looked at again.");
+                }
                 self.board.update(&device, |state| {
                     let news = state.connection != "connected";
                     (state.connection, state.place, state.watching) =
@@ -397,7 +400,8 @@ fn watching(link: &FileLink) -> String {
     format!("{how}: {}", status.watching.why)
 }
 
-async fn sleep_until(at: Option<Instant>) {
+/// Sleeps until then; for ever without a moment.
+pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

@@ -111,7 +111,7 @@ impl fmt::Display for Survey {
 
 /// Looks what of the events in the journal at `path` can be read, for at most `limit`.
 pub(super) fn survey(path: &Path, limit: Duration) -> rusqlite::Result<Survey> {
-    let connection = schema::connect_reader(path)?;
+    let connection = schema::connect_salvager(path)?;
     // `None`: for ever.
     let until = Instant::now().checked_add(limit);
     let mut devices: BTreeMap<i64, Readable> = BTreeMap::new();
@@ -174,6 +174,10 @@ pub(super) fn payloads(connection: &Connection, sink: &mut PayloadSink<'_>) -> r
             (next, failed) = (key + 1, 0);
             // A row whose payload cannot be read is skipped like a page that cannot.
             let Ok(payload) = row.get_ref(3).and_then(|value| Ok(value.as_blob()?)) else { continue };
+            // Of a file that was cut short, pages that are not there read as nothing.
+            if serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_err() {
+                continue;
+            }
             if !sink(key, kind, recorded, payload)? {
                 return Ok(false);
             }

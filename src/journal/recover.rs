@@ -27,7 +27,7 @@ pub fn examine(path: &Path) -> Result<Report, OpenError> {
         return Err(OpenError::Io { path: path.to_owned(), source });
     }
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    let connection = schema::connect_reader(path).map_err(sqlite)?;
+    let connection = schema::connect_salvager(path).map_err(sqlite)?;
     let findings = match check::quick_check(&connection, Duration::MAX) {
         Ok(findings) => findings,
         Err(error) if check::is_damage(&error) => Findings { wrong: vec![error.to_string()], complete: true },
@@ -83,7 +83,7 @@ pub fn recover(path: &Path) -> Result<Recovered, OpenError> {
     };
     let fresh = beside(path, "recovering");
     remove_journal(&fresh).map_err(io(&fresh))?;
-    let old = schema::connect_reader(path).map_err(sqlite)?;
+    let old = schema::connect_salvager(path).map_err(sqlite)?;
     let mut new = schema::connect_writer(&fresh).map_err(sqlite)?;
     schema::migrate(&mut new).map_err(sqlite)?;
     let incomplete = copy(&old, &new).map_err(sqlite)?;

@@ -97,21 +97,34 @@ fn connect(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
 
 /// A connection that only reads; works beside a writer in another process.
 pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let opened = open_reader(path, OpenFlags::empty());
+    reader(path, false)
+}
+
+/// The same for a file that may be damaged: SQLite refuses to read anything of a file that is shorter than its first page
+/// says, as a disk or a copy leaves it that ended early, unless the schema is declared writable. Nothing is written.
+pub(super) fn connect_salvager(path: &Path) -> rusqlite::Result<Connection> {
+    reader(path, true)
+}
+
+fn reader(path: &Path, salvage: bool) -> rusqlite::Result<Connection> {
+    let opened = open_reader(path, OpenFlags::empty(), salvage);
     match opened.as_ref().err().and_then(rusqlite::Error::sqlite_error_code) {
         // SQLite wants to make its log beside the file even to read. Who may not do that, and finds no log because no
         // daemon runs, reads a file that nobody writes.
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if !super::open::log_path(path).exists() => {
-            open_reader(&immutable(path), OpenFlags::SQLITE_OPEN_URI)
+            open_reader(&immutable(path), OpenFlags::SQLITE_OPEN_URI, salvage)
         }
         _ => opened,
     }
 }
 
-fn open_reader(name: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
+fn open_reader(name: &Path, more: OpenFlags, salvage: bool) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = Connection::open_with_flags(name, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    if salvage {
+        connection.pragma_update(None, "writable_schema", true)?;
+    }
     connection.pragma_update(None, "cache_size", -512)?;
     Ok(connection)
 }

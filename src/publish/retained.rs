@@ -1,6 +1,6 @@
 //! Which retained topics are due: all on a new connection, what changed, and what would expire.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -26,6 +26,8 @@ pub struct Shelf {
     due: Option<Instant>,
     /// Something may have changed since the last round.
     stale: bool,
+    /// Topics that the broker refused last.
+    denied: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,15 @@ impl Shelf {
     /// For a new connection: everything is due. States expire after `expiry` and are refreshed at a third of it.
     pub fn new(expiry: Duration) -> Self {
         let refresh = expiry / 3;
-        Self { topics: BTreeMap::new(), queue: VecDeque::new(), refresh, last_round: None, due: None, stale: true }
+        Self {
+            topics: BTreeMap::new(),
+            queue: VecDeque::new(),
+            refresh,
+            last_round: None,
+            due: None,
+            stale: true,
+            denied: BTreeSet::new(),
+        }
     }
 
     /// Notes that something may have changed.
@@ -101,16 +111,18 @@ impl Shelf {
         self.queue.pop_front()
     }
 
-    /// Notes that the broker refused a topic.
-    pub fn refused(&mut self, topic: &str, now: Instant) {
+    /// Notes that the broker refused a topic; whether it did not do so before.
+    pub fn refused(&mut self, topic: &str, now: Instant) -> bool {
         if let Some(kept) = self.topics.get_mut(topic) {
             kept.due = Some(now + RETRY);
             self.find_due();
         }
+        self.denied.insert(topic.to_owned())
     }
 
     /// Notes that the broker took a topic that had been refused.
     pub fn taken(&mut self, topic: &str) {
+        self.denied.remove(topic);
         if let Some(kept) = self.topics.get_mut(topic)
             && !kept.expires
             && kept.due.take().is_some()
@@ -170,7 +182,8 @@ mod tests {
         shelf.round(vec![message("d/info", "i", false)], later);
         assert_eq!(drain(&mut shelf), [pair("d/state", "")], "no longer wanted: cleared");
 
-        shelf.refused("d/info", later);
+        assert!(shelf.refused("d/info", later), "said once");
+        assert!(!shelf.refused("d/info", later));
         shelf.round(vec![message("d/info", "i", false)], later + RETRY);
         assert_eq!(drain(&mut shelf), [pair("d/info", "i")]);
         shelf.taken("d/info");

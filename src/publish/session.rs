@@ -248,9 +248,11 @@ impl<'a> Session<'a> {
             Item::Retained(topic) => match verdict {
                 Verdict::Taken | Verdict::TakenByNobody => self.shelf.taken(&topic),
                 Verdict::Later(refusal) | Verdict::Hold(refusal) | Verdict::Poison(refusal) => {
-                    self.shelf.refused(&topic, now);
+                    let news = self.shelf.refused(&topic, now);
                     let text = format!("the broker refused the retained topic {topic}: {}", refusal.reason);
-                    tracing::warn!(broker = %self.context.settings.name, reason = %text, "A retained topic is refused.");
+                    if news {
+                        tracing::warn!(broker = %self.context.settings.name, reason = %text, "A retained topic is refused.");
+                    }
                     self.report.status.fail(text, refusal.remedy);
                 }
             },
@@ -281,13 +283,7 @@ impl<'a> Session<'a> {
             self.context.outbox.settle(name, self.rows.device(device), settled);
         }
         if change.pause_changed {
-            let device = self.rows.device(device).clone();
-            match verdict {
-                Verdict::Later(refusal) | Verdict::Hold(refusal) => {
-                    tracing::warn!(broker = %name, %device, sequence, reason = refusal.reason, "The broker refuses an event; the device's events wait.");
-                }
-                _ => tracing::info!(broker = %name, %device, sequence, "The broker takes the device's events again."),
-            }
+            status.tell_pause(name, self.rows.device(device), sequence, &verdict);
             self.report_rows();
         }
     }

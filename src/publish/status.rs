@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::reason::Verdict;
 use crate::event::DeviceId;
 
 /// How one broker is.
@@ -90,6 +91,20 @@ pub struct Problem {
 }
 
 impl BrokerStatus {
+    /// Logs that a device's events wait since the broker refused one, once; and that they go on.
+    pub(super) fn tell_pause(&self, broker: &str, device: &DeviceId, sequence: u64, verdict: &Verdict) {
+        match verdict {
+            Verdict::Later(refusal) | Verdict::Hold(refusal) => {
+                let reason = refusal.reason;
+                if !self.held.iter().any(|held| held.device == *device && held.reason == reason) {
+                    let remedy = refusal.remedy;
+                    tracing::warn!(broker, %device, sequence, reason, remedy, "The broker refuses an event; the device's events wait.");
+                }
+            }
+            _ => tracing::info!(broker, %device, sequence, "The broker takes the device's events again."),
+        }
+    }
+
     /// A broker that was not yet connected to.
     pub fn new(address: String) -> Self {
         Self {

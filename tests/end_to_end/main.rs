@@ -1,6 +1,7 @@
 //! From outside: the daemon's binary, a real broker, real instrument files, and the faults that a laboratory brings.
 
 mod daemon;
+mod dry_run;
 mod faults;
 mod mosquitto;
 mod operation;

@@ -146,3 +146,25 @@ async fn the_lock_is_free_again_when_its_holder_is_gone() {
     drop(held);
     Journal::open(&settings, &[broker()]).expect("opens").close().await;
 }
+
+#[tokio::test]
+async fn of_a_journal_that_was_cut_short_the_rest_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = settings(folder.path());
+    filled(&settings, 400).await;
+    let length = std::fs::metadata(&settings.path).expect("a journal").len();
+    let file = std::fs::File::options().write(true).open(&settings.path).expect("a journal");
+    file.set_len(length / 2).expect("cut");
+    drop(file);
+    let OpenError::Damaged { readable, .. } = refused(&settings) else { panic!("damaged") };
+    assert!(readable.contains("events of bl"), "{readable}");
+    let report = crate::journal::examine(&settings.path).expect("readable");
+    assert!(!report.findings.wrong.is_empty() && report.survey.devices[0].rows > 0);
+    let done = crate::journal::recover(&settings.path).expect("recovered");
+    assert_eq!(done.survey.devices[0].rows, report.survey.devices[0].rows);
+    let journal = Journal::open(&settings, &[broker()]).expect("opens");
+    for row in journal.rows_after(&device("bl"), 0, 1000).expect("readable") {
+        json(&row.payload);
+    }
+    journal.close().await;
+}
