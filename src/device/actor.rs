@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,9 @@ use crate::link::files::{FileLink, How, LinkEvent};
 
 /// How often an actor shows that it lives and how far it is, and looks whether silence is worth keeping.
 const BEAT: Duration = Duration::from_secs(2);
+
+/// A link that does not come back from its file system for so long hangs.
+const HUNG: SignedDuration = SignedDuration::from_secs(30);
 
 /// Why an actor ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -338,11 +341,31 @@ impl Actor {
             (state.last_sequence, state.first_available_sequence) = (state.last_sequence.max(last), first);
             news
         });
+        self.look_at_link();
         if let Some(note) = self.silence.note(Instant::now()) {
             self.record.note("silence", Some(note));
             return self.commit().await;
         }
         Ok(())
+    }
+
+    /// A link that is busy without a pause while nothing of it waits here hangs in its file system.
+    fn look_at_link(&self) {
+        let busy = self.link.status().borrow().busy_since;
+        let hanging = busy.filter(|since| Timestamp::now().duration_since(*since) > HUNG);
+        let known = self.board.device(&self.settings.id).is_some_and(|state| state.hanging);
+        if hanging.is_some() == known {
+            return;
+        }
+        if let Some(since) = hanging {
+            tracing::error!(device = %self.settings.id, %since, "The folder's file system does not answer.");
+            let text = format!("the folder's file system has not answered since {since}");
+            self.fault(text, Some("look at the mount and the machine that shares it".to_owned()));
+        }
+        self.board.update(&self.settings.id, |state| {
+            state.hanging = hanging.is_some();
+            true
+        });
     }
 
     fn fault(&self, text: String, remedy: Option<String>) {
@@ -377,8 +400,7 @@ fn watching(link: &FileLink) -> String {
     format!("{how}: {}", status.watching.why)
 }
 
-/// Sleeps until then; for ever without a moment.
-pub(super) async fn sleep_until(at: Option<Instant>) {
+async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

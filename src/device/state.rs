@@ -61,6 +61,8 @@ pub struct DeviceState {
     pub operation: Operation,
     /// Whether the instrument has been silent for longer than its profile allows.
     pub silent: bool,
+    /// Whether the link does not come back from its file system.
+    pub hanging: bool,
     /// Who it is.
     pub identity: Option<Identity>,
     /// The last committed sequence.
@@ -88,6 +90,7 @@ impl DeviceState {
             found: Found::default(),
             operation: Operation { name: "unknown", run: None, cycle: None },
             silent: false,
+            hanging: false,
             identity: None,
             last_sequence: 0,
             first_available_sequence: None,
@@ -102,7 +105,7 @@ impl DeviceState {
         json!({
             "node": node,
             "made_at": milliseconds(now),
-            "connection": self.connection,
+            "connection": if self.hanging { "unknown" } else { self.connection },
             "since": milliseconds(self.since),
             "place": self.place,
             "watching": self.watching,
@@ -133,8 +136,9 @@ impl DeviceState {
             .iter()
             .map(|c| json!({"filterset": c.filterset, "name": c.name, "kind": c.kind, "unit": c.unit, "gain": c.gain}))
             .collect();
-        let types: Vec<Value> =
-            EventType::ALL.iter().map(|t| json!({"type": t.full(), "dataschema": t.schema_uri()})).collect();
+        // A map and no list of objects: with many channels it still has to fit into the 4 KiB of a small broker.
+        let types: serde_json::Map<String, Value> =
+            EventType::ALL.iter().map(|t| (t.full().to_owned(), t.schema_uri().into())).collect();
         json!({
             "node": node,
             "profile": self.profile.name,

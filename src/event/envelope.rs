@@ -218,7 +218,10 @@ impl Prepared {
         }
         if revision > 1 {
             text_member(&mut added, "supersedes", &self.base.id(revision - 1).to_string());
-            text_member(&mut added, "reason", reason.unwrap_or("the source says otherwise now"));
+            // A cycle's end has a `reason` of its own in every revision.
+            if !self.event_type.always_shows_revision() {
+                text_member(&mut added, "reason", reason.unwrap_or("the source says otherwise now"));
+            }
         }
         if let Some((first, last)) = span {
             added.push_str(&format!(",\"first_sequence\":{first},\"last_sequence\":{last}"));

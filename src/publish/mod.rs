@@ -83,10 +83,25 @@ pub fn spawn(
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     let context = context::Context::new(settings, &site, node, outbox, standing, stop);
+    let (held, dropped) = tokio::sync::oneshot::channel::<()>();
+    let (done, ended) = tokio::sync::oneshot::channel::<()>();
     // A runtime of its own, on one thread: a connection is one long conversation, and handing it from worker to worker costs
     // more than what it does in between.
-    tokio::task::spawn_blocking(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(publisher::supervise(context)),
-        Err(error) => tracing::error!(%error, "A publisher could not be started."),
+    let work = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(async {
+            tokio::select! {
+                () = publisher::supervise(context) => drop(done),
+                _ = dropped => {}
+            }
+        }),
+        Err(error) => tracing::error!(%error, "The publisher's runtime cannot be started."),
+    };
+    if let Err(error) = std::thread::Builder::new().name("publisher".to_owned()).spawn(work) {
+        tracing::error!(%error, "The publisher's thread cannot be started.");
+    }
+    // Who aborts this task ends the thread with it, in the middle of whatever it does.
+    tokio::spawn(async move {
+        let _held = held;
+        let _ = ended.await;
     })
 }

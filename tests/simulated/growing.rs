@@ -16,7 +16,7 @@ use instrumentd_simulators::biolector::{BiolectorRun, Columns, Model, Quirk, Set
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::reader::{context, origin};
+use crate::reader::{context, origin, write};
 use crate::settings;
 
 /// Long enough for any machine; never waited for when all is well.
@@ -231,4 +231,35 @@ fn a_growing_folder_says_what_the_finished_one_says() {
         );
         assert!(whole.len() > 3 * 3 * 32);
     }
+}
+
+/// While it runs, a BioLector I writes its header and a file for each cycle; in the end they are one table.
+#[test]
+fn parts_say_what_their_table_says() {
+    let settings = Settings { cycles: 12, filtersets: 3, ..settings((Model::One, Columns::New), &[], 5) };
+    let written = write(settings);
+    let table = &written.files[&written.table];
+    let name = b"READING;";
+    let names = table.windows(name.len()).position(|at| at == name).expect("the names of the columns");
+    let data = names + table[names..].iter().position(|byte| *byte == b'\n').expect("a line") + 1;
+    let parts = tempfile::tempdir().expect("a folder");
+    std::fs::write(parts.path().join("header.csv"), &table[..data]).expect("written");
+    let mut part = Vec::new();
+    let mut number = 0;
+    for line in table[data..].split_inclusive(|byte| *byte == b'\n') {
+        // A cycle begins with the reference of the first filter set.
+        if line.starts_with(b"R;;;;1;") && number > 0 {
+            std::fs::write(parts.path().join(format!("C{number}.tmp")), std::mem::take(&mut part)).expect("written");
+        }
+        number += i32::from(line.starts_with(b"R;;;;1;"));
+        part.extend_from_slice(line);
+    }
+    std::fs::write(parts.path().join(format!("C{number}.tmp")), part).expect("written");
+    assert_eq!(number, 12);
+    let whole = tempfile::tempdir().expect("a folder");
+    std::fs::write(whole.path().join(&written.table), table).expect("written");
+    let (of_parts, of_table) =
+        (offline(&context(Model::One), parts.path()), offline(&context(Model::One), whole.path()));
+    assert_eq!(of_parts.symmetric_difference(&of_table).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert!(of_table.len() > 12 * 3 * 48);
 }

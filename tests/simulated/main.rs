@@ -187,7 +187,8 @@ fn against_quirk(settings: &Settings, quirk: Option<Quirk>, read: &Reader) -> Ve
         wrong.push(format!("{missing} wells listed as missing, not {open}"));
     }
     let ends = (read.count(EventType::CultivationCompleted), read.count(EventType::CultivationStopped));
-    let told_end = !unended && !(settings.model == Model::Pro && quirk == Some(Quirk::HeaderRestart));
+    let restarts = settings.model == Model::Pro && quirk == Some(Quirk::HeaderRestart);
+    let told_end = !unended && !restarts;
     if ends != (usize::from(told_end), 0) {
         wrong.push(format!("completed and stopped: {ends:?}"));
     }

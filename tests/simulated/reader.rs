@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use instrumentd::driver::biolector::{Context, driver};
-use instrumentd::driver::{Driver, Effects, FileInput, Input, Request, SourceKind, SourceName, Timer};
+use instrumentd::driver::{Driver, Effects, FileInput, Input, Request, SourceKind, SourceName};
 use instrumentd::event::cultivation::{CycleCompleted, Measured};
 use instrumentd::event::envelope::Origin;
 use instrumentd::event::{Body, DeviceId, Event, EventType, Ingest, Prepared, SiteId};
@@ -88,11 +88,6 @@ impl Reader {
     pub fn restart(&mut self) {
         self.driver = Box::new(driver(self.context.clone()));
         self.open();
-    }
-
-    pub fn silence(&mut self) {
-        let timer = Timer { source: self.source.clone(), name: "cycle" };
-        self.input(Input::Timer(&timer));
     }
 
     pub fn give(&mut self, input: FileInput<'_>) {

@@ -46,11 +46,16 @@ impl ProRows {
                 "P_UC_peltier;P_LC_peltier;P_WB_heating_rod;T_UC_HumSensor_digital",
             ],
         };
-        format!(
+        let header = format!(
             "{BEFORE}{};O2;CO2;Humidity;Shaker;Service;User_Comment;Sys_Comment;Reservoir;MF_Volume;{};T_144;T_180;T_181_1;T_192;{};\
              T_CO2;X-Pos;Y-Pos;T_LED;Ref_Int;Ref_Phase;Ref_Gain;Ch1-MP;Ch2-MF;Ch3-FA;Ch4-OP;Ch5-FB",
             names[0], names[1], names[2]
-        )
+        );
+        if self.settings.has(Quirk::ShortTable) {
+            header.split(';').take(SHORT).collect::<Vec<_>>().join(";")
+        } else {
+            header
+        }
     }
 
     /// The short header that a restarting file puts before every cycle.
@@ -149,6 +154,7 @@ impl ProRows {
             // A Pro writes no such rows.
             What::Internal { .. } => String::new(),
         };
+        let text = if self.settings.has(Quirk::ShortTable) { shortened(&text) } else { text };
         Line { at: record.at, bytes: text.into_bytes(), reading: found }
     }
 
@@ -198,6 +204,19 @@ impl ProRows {
         };
         format!("{columns};{:.3};{:.3};{optics}", x - 120.02, y - 79.34)
     }
+}
+
+/// The columns of a short table.
+const SHORT: usize = 24;
+
+/// A row of a short table: what has no column there is gone, or left empty.
+fn shortened(row: &str) -> String {
+    let empty = match row.as_bytes().first() {
+        Some(b'M' | b'R') => ";;",
+        Some(b'P') => ";;;;;",
+        _ => return row.to_owned(),
+    };
+    row.split(';').take(SHORT).collect::<Vec<_>>().join(";") + empty
 }
 
 /// The pressures at the end of P rows.

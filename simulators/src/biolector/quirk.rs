@@ -46,6 +46,8 @@ quirks! {
         "A pause is written only when it is over: its rows come late and their times go backwards.";
     HeaderRestart, "header-restart", PRO,
         "A short header stands before every cycle, rows hold column names as placeholders, the last P row of a cycle is a copy of the M row before it, and no more C rows are written.";
+    ShortTable, "short-table", PRO,
+        "The table stops at the fourth temperature, as of BioLection 3.16 and 3.17, and rows go on for some empty cells.";
     DuplicateRows, "duplicate-rows", ALL_MODELS,
         "Three rows of a cycle stand in the file twice.";
     SplicedBlock, "spliced-block", PRO_AND_XT,

@@ -221,12 +221,16 @@ impl Settings {
             (Quirk::ReplaceByLongerCopy, Quirk::HeadRewrite),
             (Quirk::ReplaceByLongerCopy, Quirk::TornWrites),
             (Quirk::HeaderRestart, Quirk::LateComments),
+            (Quirk::HeaderRestart, Quirk::ShortTable),
             (Quirk::CycleJump, Quirk::HighStartCycle),
-            (Quirk::LastWellBug, Quirk::OneWell),
         ] {
             if self.has(one) && self.has(other) {
                 return Err(SettingsError::Contradiction(one, other));
             }
+        }
+        // The last of several wells is what is filed late.
+        if self.has(Quirk::LastWellBug) && self.well_count() == 1 {
+            return Err(SettingsError::Contradiction(Quirk::LastWellBug, Quirk::OneWell));
         }
         Ok(())
     }
@@ -252,7 +256,7 @@ impl Settings {
         let biomass = |name, gain, amplitude| {
             channel(name, ChannelKind::Biomass, 1, gain, reference[usize::from(gain > 3)], amplitude)
         };
-        let green = |name, gain, amplitude| channel(name, ChannelKind::Fluorescence, 24, gain, reference[2], amplitude);
+        let green = |name, gain, amplitude| channel(name, ChannelKind::Fluorescence, 4, gain, reference[2], amplitude);
         let wanted = self.filtersets as usize;
         let mut all = match wanted {
             1 => vec![biomass("Biomass", 3, 241.3)],

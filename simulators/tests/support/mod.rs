@@ -75,7 +75,7 @@ pub fn amplitudes(written: &Written, model: Model) -> BTreeMap<Key, Option<f64>>
         }
         let fields: Vec<&str> = row.split(';').collect();
         let measured = match model {
-            Model::Pro => fields[0] == "M" && fields.len() >= 39,
+            Model::Pro => fields[0] == "M" && (fields.len() >= 39 || fields.len() == 26),
             Model::Xt => fields[0] == "M" && fields.len() == 41,
             Model::One => fields[0].len() > 1 && fields[0].starts_with('C') && fields.len() == 16,
         };

@@ -108,7 +108,7 @@ impl Run {
             duplicate_rows: cycle.duplicate_rows(),
             defects: cycle.defects.told(),
             complete,
-            ended_by,
+            reason: ended_by,
             events: cycle.counts.told(),
         };
         let revision = cycle.revision + 1;

@@ -186,16 +186,19 @@ impl Cycle {
 
     /// Whether a row of `filterset` and `well`, not seen before, shows the quirk of the XT software 1.8.10: rows are
     /// written one event late, so that the last well's row is filed under the next filter set.
+    ///
+    /// It is then the first row of that set, comes right behind the last but one of the set before (or where that row
+    /// is lost, behind most of the set), and that set has none of its own.
     pub fn looks_misfiled(&self, filterset: u32, well: WellCode, expected: Expected<'_>) -> bool {
         let Some((before, at)) = self.last else { return false };
         let Some(wells) = expected.sets.get(&before) else { return false };
         let [.., predecessor, last] = wells.as_slice() else { return false };
+        let Some(set) = self.sets.get(&before) else { return false };
         before != filterset
             && well == *last
-            && at == *predecessor
+            && (at == *predecessor || set.count() * 2 >= wells.len().max(4))
             // A last row that is there may itself be the one of the set before.
-            && (self.misfiled == Some(before)
-                || self.sets.get(&before).is_some_and(|set| set.digest(*last).is_none()))
+            && (self.misfiled == Some(before) || set.digest(*last).is_none())
             && self.sets.get(&filterset).is_none_or(|set| set.count() == 0)
     }
 

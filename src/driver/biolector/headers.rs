@@ -117,7 +117,8 @@ impl Facts {
             }
         }
         for (filterset, channel) in &header.channels {
-            let kind = kind(&context.profile, &channel.filter_type, channel.filter_id, &channel.name);
+            let names = (channel.filter_name.as_str(), channel.name.as_str());
+            let kind = kind(&context.profile, &channel.filter_type, channel.filter_id, names);
             let (mut wells, mut mode, mut expected) = (Vec::new(), String::new(), Vec::new());
             for (number, entry) in &header.wells {
                 let Some(well) = facts.numbers.get(number).copied() else { continue };
@@ -265,7 +266,8 @@ impl Facts {
         for (filterset, channel) in (1u32..).zip(&protocol.channels) {
             let filter = channel.filter.clone().unwrap_or_default();
             let name = channel.name.clone().unwrap_or_default();
-            let kind = kind(&context.profile, filter.filter_type.as_deref().unwrap_or_default(), filter.id, &name);
+            let names = (filter.name.as_deref().unwrap_or_default(), name.as_str());
+            let kind = kind(&context.profile, filter.filter_type.as_deref().unwrap_or_default(), filter.id, names);
             let mut wells = Vec::new();
             let calibration = channel.calibration.clone().unwrap_or_default();
             for entry in &calibration.well_calibrations {
@@ -307,14 +309,21 @@ fn pair(linear: Linear) -> (f64, f64) {
     (linear.slope, linear.offset)
 }
 
-/// What a filter measures. Users rename channels, so the filter's number goes before its type, and both before a name.
-fn kind(profile: &Profile, filter_type: &str, filter_id: Option<u32>, name: &str) -> ChannelKind {
+/// What a filter measures. Users rename channels, so the filter's number goes before its type, and both before the
+/// names of the filter and of the channel.
+fn kind(
+    profile: &Profile,
+    filter_type: &str,
+    filter_id: Option<u32>,
+    (filter_name, name): (&str, &str),
+) -> ChannelKind {
     if let Some(filter) = filter_id.and_then(|id| profile.filter(id)) {
         return filter.kind;
     }
     match (filter_type, filter_id) {
         ("pH", _) => ChannelKind::Ph,
         ("DO", _) => ChannelKind::Do,
+        ("Intensity", Some(_)) if filter_name.to_ascii_lowercase().starts_with("biomass") => ChannelKind::Biomass,
         ("Intensity", Some(_)) => ChannelKind::Fluorescence,
         _ => kind_by_name(profile, name),
     }

@@ -199,11 +199,9 @@ pub(super) fn judge(reading: &Reading<'_>, setting: &Setting<'_>, mut flags: Vec
     if quality != Quality::Ok {
         (value, origin) = (None, None);
     }
-    // A reading of another filter set may be out of this one's range, and that says nothing of it.
+    // Of a reading of another filter set nothing is known, not even what it lacks; range and service code are of that one.
     let misfiled = flags.contains(&ReadingFlag::MisfiledWell);
-    if (quality == Quality::Ok && flags.contains(&ReadingFlag::OddRowLength))
-        || (matches!(quality, Quality::Ok | Quality::OutOfRange) && misfiled)
-    {
+    if misfiled || (quality == Quality::Ok && flags.contains(&ReadingFlag::OddRowLength)) {
         quality = Quality::Suspect;
     }
     Measured {

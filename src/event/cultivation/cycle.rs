@@ -92,9 +92,9 @@ pub struct CycleCompleted {
     pub defects: Vec<Defect>,
     /// Whether every expected reading was seen.
     pub complete: bool,
-    /// What ended it: `all-read`, `last-read` (the last in measuring order, though others are missing), `next-cycle`,
+    /// What ended it, or led to this revision: `all-read`, `last-read` (the last in measuring order, though others are missing), `next-cycle`,
     /// `run-ended`, `timed-out`, `late-rows`.
-    pub ended_by: &'static str,
+    pub reason: &'static str,
     /// The number of the cycle's events, by type, this one not counted.
     pub events: std::collections::BTreeMap<&'static str, u64>,
 }

@@ -75,6 +75,8 @@ pub struct Channel {
     pub calibration: String,
     /// `NN_reference_value_…`.
     pub reference_value: Option<f64>,
+    /// What that key ends with: the filter's own name, whatever the user called the channel.
+    pub filter_name: String,
 }
 
 /// One cultivation well.
@@ -235,7 +237,10 @@ impl Header {
             b"gain_1" => channel.gain = number::cell(value).number(),
             b"calibration" => channel.calibration = text(value),
             b"no" => {}
-            _ => channel.reference_value = number::cell(value).number(),
+            _ => {
+                channel.reference_value = number::cell(value).number();
+                channel.filter_name = text(key.strip_prefix(b"reference_value_").unwrap_or_default());
+            }
         }
     }
 
@@ -307,6 +312,7 @@ mod tests {
         assert_eq!((header.process.as_str(), header.temperature, header.o2), ("224", Some(30.0), None));
         assert_eq!(header.channels.len(), 1);
         assert_eq!(header.channels[&2].reference_value, Some(100.0));
+        assert_eq!((&*header.channels[&2].filter_name, &*header.channels[&2].name), ("pH(HP8)", "my pH"));
         let well = &header.wells[&9];
         assert_eq!((well.label.as_str(), well.measurements.len()), ("B08", 1));
         let ph = well.measurements[&2].ph().expect("all parameters");

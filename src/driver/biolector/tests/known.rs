@@ -72,7 +72,7 @@ fn a_clean_pro_file() {
     assert_eq!((oxygen.value, oxygen.instrument_value), (Some(94.7394), Some(94.73)));
     let biomass = find(1);
     assert_eq!((biomass.amplitude, biomass.value, biomass.instrument_value), (Some(8.57), Some(6.4323), Some(6.43)));
-    assert!(bench.completions().all(|c| c.complete && c.ended_by == "all-read" && c.defects.is_empty()));
+    assert!(bench.completions().all(|c| c.complete && c.reason == "all-read" && c.defects.is_empty()));
     let Some(Body::CultivationCompleted(ended)) = bench.events.last().map(|e| &e.body) else { panic!("no end") };
     assert_eq!((ended.cycles, ended.elapsed_s), (4, Some(2123.0)));
     let last = bench.events.last().expect("there");
@@ -150,7 +150,7 @@ fn a_spliced_block() {
     assert!(spliced.duplicate_rows.iter().all(|d| d.filterset == 2 && !d.conflict && d.amplitude.is_some()));
     let missing: Vec<String> = spliced.channels[1].missing_wells.iter().map(ToString::to_string).collect();
     assert_eq!(missing, ["B03", "B02", "B01", "C01", "C02", "C03"]);
-    assert_eq!((spliced.complete, spliced.ended_by), (false, "last-read"));
+    assert_eq!((spliced.complete, spliced.reason), (false, "last-read"));
     let torn = spliced.defects.iter().find(|d| d.code == "torn-line").expect("there");
     assert_eq!((torn.count, torn.text.starts_with("M-1000.00;")), (2, true));
     assert_eq!(bench.completions().filter(|c| c.complete).count(), 3);
@@ -208,7 +208,7 @@ fn a_whole_xt_export() {
     assert_eq!(bench.measured().filter(|m| m.quality == Quality::Overload).count(), 7_509);
     assert_eq!(bench.completions().count(), 254);
     let last = bench.completions().last().expect("there");
-    assert_eq!((last.complete, last.ended_by), (false, "run-ended"));
+    assert_eq!((last.complete, last.reason), (false, "run-ended"));
     assert_eq!(last.channels.iter().map(|c| c.seen).sum::<u32>(), 144);
     assert_eq!(last.channels.iter().map(|c| c.expected).sum::<u32>(), 240);
     let Some(Body::CultivationStarted(started)) = bench.events.first().map(|e| &e.body) else { panic!("no start") };

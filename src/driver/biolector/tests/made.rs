@@ -7,7 +7,7 @@ use instrument_proto::codec::biolector::write::{Keys, Table, row};
 
 use super::support::{Bench, context, decode};
 use crate::driver::{FileInput, SourceKind};
-use crate::event::cultivation::{Quality, ReadingFlag};
+use crate::event::cultivation::{ChannelKind, Quality, ReadingFlag};
 use crate::event::{Body, EventType};
 use crate::profile::Family;
 
@@ -34,7 +34,7 @@ pub fn pro_header() -> String {
     out
 }
 
-fn keys(cycle: u32, well: &str, filterset: u32, time_s: u64) -> Keys<'_> {
+pub fn keys(cycle: u32, well: &str, filterset: u32, time_s: u64) -> Keys<'_> {
     Keys { cycle, well, filterset: Some(filterset), time_s }
 }
 
@@ -139,7 +139,7 @@ fn the_story_of_a_small_file() {
             "stopped None r1",
         ]
     );
-    let revised = bench.completions().find(|c| c.ended_by == "late-rows").expect("there");
+    let revised = bench.completions().find(|c| c.reason == "late-rows").expect("there");
     let late = &revised.duplicate_rows[0];
     assert_eq!((late.well.to_string().as_str(), late.amplitude, late.conflict), ("C02", Some(99.0), true));
     assert_eq!(revised.events["cultivation.cycle-completed"], 1);
@@ -169,7 +169,7 @@ fn a_missed_reading_that_comes_late_is_told() {
     measurement(&mut out, 1, "003", 2, 622, "21.00");
     cycle(&mut out, 3);
     let bench = decode(PRO, out.as_bytes());
-    let ends: Vec<_> = bench.completions().map(|c| (c.cycle, c.ended_by, c.complete)).collect();
+    let ends: Vec<_> = bench.completions().map(|c| (c.cycle, c.reason, c.complete)).collect();
     assert_eq!(ends, [(1, "next-cycle", false), (2, "all-read", true), (1, "late-rows", true), (3, "all-read", true)]);
     assert_eq!(bench.count(EventType::Measured), 24);
 }
@@ -201,7 +201,7 @@ fn silence_ends_a_cycle_and_later_rows_revise_it() {
     set(&mut out, 1, 2);
     bench.give(FileInput::Bytes { offset: at as u64, bytes: &out.as_bytes()[at..] });
     bench.time_out();
-    let ends: Vec<_> = bench.completions().map(|c| (c.ended_by, c.complete)).collect();
+    let ends: Vec<_> = bench.completions().map(|c| (c.reason, c.complete)).collect();
     assert_eq!(ends, [("timed-out", false), ("late-rows", true)]);
     let revisions: Vec<_> =
         bench.events.iter().filter(|e| e.closes).map(|e| (e.revision, e.reason.is_some())).collect();
@@ -290,41 +290,19 @@ fn a_row_of_odd_length_is_suspect() {
     );
 }
 
-/// An XT table of one well row, as the 1.8.10 software writes it: each set's last row under the next set.
+/// Some devices have further filters for scattered light; the header calls them by their own names where it references.
 #[test]
-fn rows_filed_under_the_next_filter_set_are_suspect() {
-    let protocol = br#"{"Channels":[{"Name":"a"},{"Name":"b"},{"Name":"c"}],
-        "Layout":{"MeasuredCultivationLabels":["F01","F02","F03"]},"CycleTime":"00:10:00"}"#;
-    let meta = br#"{"Id":"x","Start":"2024-01-10T12:00:00+01:00","CsvFileVersion":"1.0.0"}"#;
-    let mut out = format!("{}\r\n", Table::Xt.header());
-    let mut put = |cycle, well, set, time| {
-        let cells = [("Amp_1", "5.00"), ("AmpRef_1", "5.00"), ("Phase", "0.00"), ("Cal", "0.00"), ("T-MTP", "30.00")];
-        row(&mut out, Table::Xt, Kind::Measurement, keys(cycle, well, set, time), &cells);
-    };
-    for (set, last) in [(1, None), (2, Some(103)), (3, Some(203))] {
-        if let Some(time) = last {
-            put(1, "F01", set, time);
-        }
-        put(1, "F03", set, u64::from(set) * 100 + 1);
-        put(1, "F02", set, u64::from(set) * 100 + 2);
+fn a_filter_that_no_profile_lists_is_known_by_its_own_name() {
+    for (filter, kind) in [("Biomass 760", ChannelKind::Biomass), ("eCFP", ChannelKind::Fluorescence)] {
+        let header = pro_header()
+            .replace("reference_value_Biomass", &format!("reference_value_{filter}"))
+            .replace("[01_filter_id] 201", "[01_filter_id] 216");
+        let mut rows = String::new();
+        set(&mut rows, 1, 1);
+        let bench = decode(PRO, format!("{header}{rows}").as_bytes());
+        assert!(bench.measured().all(|m| m.kind == kind && &*m.channel == "BS"), "{filter}");
+        assert_eq!(bench.measured().count(), 4);
     }
-    put(1, "F01", 3, 303);
-    put(2, "F03", 1, 700);
-    let mut bench = Bench::new(context(XT), SourceKind::Export);
-    bench.give(FileInput::Member { name: "1_a.meta", bytes: meta });
-    bench.give(FileInput::Member { name: "1_a.json", bytes: protocol });
-    bench.give(FileInput::Bytes { offset: 0, bytes: out.as_bytes() });
-    let touched: Vec<_> = bench
-        .measured()
-        .filter(|m| m.flags.contains(&ReadingFlag::MisfiledWell))
-        .map(|m| (m.filterset, m.well.to_string(), m.elapsed_s, m.quality))
-        .collect();
-    let suspect = |set, time| (set, "F01".to_owned(), time, Quality::Suspect);
-    assert_eq!(touched, [suspect(2, 103.0), suspect(3, 203.0)]);
-    let end = bench.completions().next().expect("there");
-    assert_eq!((end.ended_by, end.complete), ("next-cycle", false));
-    assert_eq!(end.channels.iter().map(|c| c.seen).collect::<Vec<_>>(), [2, 3, 3]);
-    assert_eq!(end.duplicate_rows.iter().map(|d| (d.filterset, d.conflict)).collect::<Vec<_>>(), [(3, true)]);
 }
 
 /// What is lost in a file says nothing of the instrument: only a cycle that ends early does.
@@ -342,26 +320,6 @@ fn a_run_that_lost_a_row_in_its_last_cycle_was_not_stopped_in_it() {
         assert_eq!((bench.measured().count(), bench.count(ending)), (7, 1), "{lost}");
         assert!(bench.completions().all(|cycle| !cycle.complete));
     }
-}
-
-/// A biomass reading that stands under the pH's filter set has no phase from which a pH could come.
-#[test]
-fn a_row_filed_under_the_ph_is_suspect_and_not_out_of_range() {
-    let protocol = br#"{"Channels":[{"Name":"a"},{"Name":"pH","FilterId":502,"Calibration":{"WellCalibrations":[]}}],
-        "Layout":{"MeasuredCultivationLabels":["F01","F02"]}}"#;
-    let meta = br#"{"Id":"x","Start":"2024-01-10T12:00:00+01:00","CsvFileVersion":"1.0.0"}"#;
-    let mut out = format!("{}\r\n", Table::Xt.header());
-    for (well, set, amplitude, cal) in [("F02", 1, "8.10", "0.00"), ("F01", 2, "734916527492733861888.00", "0.00")] {
-        let cells = [("Amp_1", amplitude), ("AmpRef_1", "50.00"), ("Phase", "-2.00"), ("Cal", cal), ("T-MTP", "30.00")];
-        row(&mut out, Table::Xt, Kind::Measurement, keys(1, well, set, 60), &cells);
-    }
-    let mut bench = Bench::new(context(XT), SourceKind::Export);
-    bench.give(FileInput::Member { name: "1_a.meta", bytes: meta });
-    bench.give(FileInput::Member { name: "1_a.json", bytes: protocol });
-    bench.give(FileInput::Bytes { offset: 0, bytes: out.as_bytes() });
-    let last = bench.measured().last().expect("there");
-    assert_eq!((last.quality, last.amplitude), (Quality::Suspect, None));
-    assert!(last.flags.contains(&ReadingFlag::MisfiledWell));
 }
 
 #[test]
@@ -435,7 +393,7 @@ fn a_biolector_one_that_measures_one_well() {
         let _ = writeln!(out, "C{cycle};D04;X1;;1;0.{cycle}3;24.43;0.0;30.30;55.09;22.26;0.00; ");
     }
     let bench = decode(ONE, out.as_bytes());
-    let ends: Vec<_> = bench.completions().map(|c| (c.ended_by, c.complete, c.channels[0].expected_from)).collect();
+    let ends: Vec<_> = bench.completions().map(|c| (c.reason, c.complete, c.channels[0].expected_from)).collect();
     let learned = |ended_by| (ended_by, true, "learned");
     assert_eq!(ends, [learned("next-cycle"), learned("all-read"), learned("all-read")]);
     assert_eq!(bench.count(EventType::CultivationCompleted), 1);

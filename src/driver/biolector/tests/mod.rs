@@ -3,5 +3,6 @@
 mod independent;
 mod known;
 mod made;
+mod misfiled;
 mod splits;
 mod support;

@@ -1,5 +1,5 @@
 //! How fast the journal takes events: a backfill's batches, then one event at a time, beside a bare SQLite insert on the
-//! same disk in the same run. `cargo run --release --example journal_rate -- [FOLDER]`
+//! same disk in the same run. `cargo bench --bench journal -- [FOLDER]`
 
 #![allow(clippy::unwrap_used, reason = "a measurement, not the product: a failure should stop it")]
 
@@ -19,7 +19,8 @@ const BATCHES: u32 = 300;
 const SINGLE: usize = 2000;
 
 fn main() {
-    let folder = std::env::args().nth(1).unwrap_or_else(|| std::env::temp_dir().display().to_string());
+    let named = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let folder = named.unwrap_or_else(|| std::env::temp_dir().display().to_string());
     let folder = tempfile::tempdir_in(folder).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(measure(folder.path()));
