@@ -32,10 +32,14 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  instrumentd demo                                   see it work, nothing to set up
-  instrumentd decode --profile biolector-pro RUN.csv decode a result file of your own
-  instrumentd check --config instrumentd.toml        find every mistake before the daemon does
-  instrumentd run --config instrumentd.toml          the daemon";
+  see it work, nothing to set up:
+    instrumentd demo
+  decode a result file of your own:
+    instrumentd decode --profile biolector-pro RUN.csv
+  find every mistake before the daemon does:
+    instrumentd check --config instrumentd.toml
+  the daemon:
+    instrumentd run --config instrumentd.toml";
 
 #[derive(Debug, Subcommand)]
 enum Command {

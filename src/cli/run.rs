@@ -139,7 +139,8 @@ async fn reload(daemon: &mut Daemon, config_file: &std::path::Path) {
 /// Logs to the journal of systemd where it started us, else readable on the terminal.
 fn log_to(filter: &str) -> anyhow::Result<()> {
     // What the client library logs of each refusal is said by the publisher, once; a filter that names it wins.
-    let filter = if filter.contains("rumqttc") { filter.to_owned() } else { format!("rumqttc=error,{filter}") };
+    let client = crate::publish::CLIENT_LIBRARY;
+    let filter = if filter.contains(client) { filter.to_owned() } else { format!("{client}=error,{filter}") };
     let filter = tracing_subscriber::EnvFilter::try_new(filter).context("the log filter in [log] is not valid")?;
     let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     // A file of the log is for people and for grep: no escape sequences in it.

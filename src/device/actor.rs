@@ -400,8 +400,7 @@ fn watching(link: &FileLink) -> String {
     format!("{how}: {}", status.watching.why)
 }
 
-/// Sleeps until then; for ever without a moment.
-pub(super) async fn sleep_until(at: Option<Instant>) {
+async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Exit, sleep_until};
+use super::actor::{Actor, Exit};
 use super::board::Board;
 use super::record::{LINK, Record, Store};
 use super::silence::Silence;
@@ -30,9 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const HEALTHY: Duration = Duration::from_secs(300);
 /// An actor that did not show that it lives for so long, and waits for nothing that has a name, is restarted.
 const UNRESPONSIVE: Duration = Duration::from_secs(60);
-/// How long a stopping actor may take to end what it is at. One that waits for a full disk would wait for ever, and
-/// nothing is lost with it: what was not committed is read again.
-const STOPPING: Duration = Duration::from_secs(1);
+/// How long an actor may take to stop; its link may take a quarter of a second of it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often the supervisor looks.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -187,21 +186,22 @@ async fn run_once(
         pulse.clone(),
         own_stop.clone(),
     ));
-    let mut last_moment = None;
     loop {
         look.send_replace(Instant::now());
         tokio::select! {
-            () = stop.cancelled(), if last_moment.is_none() => last_moment = Some(Instant::now() + STOPPING),
-            () = sleep_until(last_moment), if last_moment.is_some() => {
-                actor.abort();
-                return Exit::Stopped;
-            }
             ended = &mut actor => {
                 return match ended {
                     Ok(exit) => exit,
                     Err(error) if error.is_panic() => Exit::Panicked(panic_text(error.into_panic().as_ref())),
                     Err(_) => Exit::Unresponsive,
                 };
+            }
+            () = stop.cancelled() => {
+                // An actor that waits for room in the journal does not hear it; what it holds is read again at the next start.
+                if tokio::time::timeout(LAST_WORDS, &mut actor).await.is_err() {
+                    actor.abort();
+                }
+                return Exit::Stopped;
             }
             Some(()) = crashes.recv() => {
                 actor.abort();

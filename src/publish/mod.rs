@@ -48,6 +48,9 @@ use crate::event::{NodeId, SiteId};
 pub use outbox::{Extent, Outbox, Row};
 pub use status::{BrokerStatus, Held, Phase, Problem};
 
+/// By which name log filters know the client library.
+pub const CLIENT_LIBRARY: &str = "rumqttc";
+
 /// A retained message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retained {
