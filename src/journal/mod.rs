@@ -136,8 +136,8 @@ impl Journal {
         answer.await.map_err(|_| Closed)
     }
 
-    /// Notes that `broker` has everything of `device` up to and with `sequence`. Never blocks; becomes durable with the
-    /// next commit or within a second. Lost in a crash, it only means that rows are delivered again.
+    /// Notes that `broker` has everything of `device` up to and with `sequence`. Never blocks; becomes durable
+    /// within a quarter of a second. Lost in a crash, it only means that rows are delivered again.
     pub fn settle(&self, broker: &Arc<str>, device: &DeviceId, sequence: u64) {
         if self.state().settle(broker, device, sequence) {
             self.shared().queue.wake();
