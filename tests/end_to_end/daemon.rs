@@ -81,6 +81,13 @@ files = {{ folder = "results", backfill = "all", poll_interval = "1s" }}
         std::fs::read_to_string(self.root.path().join("daemon.log")).unwrap_or_default()
     }
 
+    /// What the journal holds, read beside the daemon.
+    pub fn recorded(&self) -> Vec<Value> {
+        let output = binary().args(["events", "--format", "ndjson", "--config"]).arg(self.config()).output();
+        let text = String::from_utf8(output.expect("events runs").stdout).expect("UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
     /// Decodes offline for the same site and device: the events that the daemon has to publish, in order.
     pub fn decode(&self, path: &Path) -> Vec<Value> {
         let output = self.decode_raw(path);

@@ -131,3 +131,37 @@ fn a_replaced_a_renamed_and_a_copied_file_make_nothing_new() {
     assert_exactly(&subscriber, &both);
     assert!(daemon.end("TERM").success(), "{}", place.log());
 }
+
+#[test]
+fn a_narrow_broker_gets_every_event_and_one_too_narrow_gets_none_and_loses_none() {
+    let Some(source) = real_data("biolector-pro/224-MO_Coryne--2019-07-12-16-54-30.csv") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(mut broker) = Mosquitto::start_with(folder.path(), "max_packet_size 256") else { return };
+    let place = Place::new("biolector-pro", broker.port);
+    let expected = place.decode(&source);
+    let last = expected.len() as u64 + 1;
+    std::fs::copy(&source, place.results().join("run.csv")).expect("a run");
+    let daemon = place.run();
+    wait_for("the daemon to say that this broker takes too little", || place.log().contains("at most 256 bytes"));
+    wait_for("the run to be recorded all the same", || place.recorded().len() as u64 >= last);
+
+    // Now one that takes 4 KiB, one message at a time; the daemon is killed meanwhile, to be there at once.
+    daemon.end("KILL");
+    broker.down("TERM");
+    broker.limits = "max_packet_size 4096\nmax_inflight_messages 1";
+    broker.up();
+    let subscriber = Subscriber::connect(broker.port);
+    let daemon = place.run();
+    wait_for("every event", || subscriber.holes(DEVICE, last).is_empty());
+    subscriber.with(|r| {
+        assert_eq!(r.complaints, Vec::<String>::new());
+        for ((_, event), recorded) in r.events.values().map(|(e, b)| (b, e)).zip(place.recorded()) {
+            assert_eq!(event["id"], recorded["id"]);
+            let whole = recorded.to_string().len() < 3900;
+            assert_eq!(event.get("data").is_some(), whole, "{}", event["type"]);
+            assert_eq!(event.get("dataref").is_some(), !whole, "{}", event["type"]);
+        }
+        assert!(r.events.values().any(|(event, _)| event.get("dataref").is_some()), "the start is larger than 4 KiB");
+    });
+    assert!(daemon.end("TERM").success(), "{}", place.log());
+}

@@ -10,6 +10,8 @@ use crate::wait_for;
 pub struct Mosquitto {
     pub port: u16,
     folder: PathBuf,
+    /// Further lines of its configuration, taken at the next start.
+    pub limits: &'static str,
     child: Option<Child>,
 }
 
@@ -34,8 +36,12 @@ pub fn free_port() -> u16 {
 
 impl Mosquitto {
     pub fn start(folder: &Path) -> Option<Self> {
+        Self::start_with(folder, "max_inflight_messages 100")
+    }
+
+    pub fn start_with(folder: &Path, limits: &'static str) -> Option<Self> {
         program()?;
-        let mut broker = Self { port: free_port(), folder: folder.to_owned(), child: None };
+        let mut broker = Self { port: free_port(), folder: folder.to_owned(), limits, child: None };
         broker.up();
         Some(broker)
     }
@@ -44,8 +50,8 @@ impl Mosquitto {
         let program = program().expect("it was there at the start");
         let config = self.folder.join("mosquitto.conf");
         let text = format!(
-            "listener {} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 1000000\nmax_inflight_messages 100\npersistence false\n",
-            self.port
+            "listener {} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 1000000\npersistence false\n{}\n",
+            self.port, self.limits
         );
         std::fs::write(&config, text).expect("the broker's configuration");
         let log = std::fs::File::create(self.folder.join("mosquitto.log")).expect("the broker's log");
