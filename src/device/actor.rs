@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
+use super::exit::Exit;
 use super::record::{Connection, Record};
 use super::silence::Silence;
 use super::state::{Fault, Found};
@@ -28,39 +29,6 @@ const BEAT: Duration = Duration::from_secs(2);
 
 /// A link that does not come back from its file system for so long hangs.
 const HUNG: SignedDuration = SignedDuration::from_secs(30);
-
-/// Why an actor ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exit {
-    /// It was told to.
-    Stopped,
-    /// The journal was closed under it.
-    JournalClosed,
-    /// The link's thread ended.
-    LinkEnded,
-    /// What the journal keeps about the device cannot be read.
-    Unreadable(String),
-    /// It panicked.
-    Panicked(String),
-    /// It did not show that it lives.
-    Unresponsive,
-    /// It was crashed on purpose.
-    Crashed,
-}
-
-impl std::fmt::Display for Exit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Stopped => f.write_str("stopped"),
-            Self::JournalClosed => f.write_str("the journal was closed"),
-            Self::LinkEnded => f.write_str("the link ended"),
-            Self::Unreadable(text) => write!(f, "the journal could not be read: {text}"),
-            Self::Panicked(text) => write!(f, "panicked: {text}"),
-            Self::Unresponsive => f.write_str("did not answer"),
-            Self::Crashed => f.write_str("crashed on purpose"),
-        }
-    }
-}
 
 /// One run of a device's actor.
 pub struct Actor {

@@ -3,14 +3,15 @@
 
 mod actor;
 mod board;
+mod exit;
 mod preview;
 mod record;
 mod silence;
 mod state;
 mod supervisor;
 
-pub use actor::Exit;
 pub use board::Board;
+pub use exit::Exit;
 pub use preview::Preview;
 pub use record::Store;
 pub use state::{DeviceState, Fault, Found};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::actor::Exit;
+use super::exit::Exit;
 use super::preview::Preview;
 use crate::driver::SourceName;
 use crate::event::envelope::Origin;

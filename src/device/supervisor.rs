@@ -9,8 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Exit};
+use super::actor::Actor;
 use super::board::Board;
+use super::exit::Exit;
 use super::record::{LINK, Record, Store};
 use super::silence::Silence;
 use crate::config::settings::{DeviceSettings, FilesSettings};

@@ -147,7 +147,7 @@ impl Writer {
         }
     }
 
-    /// Positions that came while nothing else did are written within a second.
+    /// Sets by when the positions that wait are to be written, with other things or alone.
     fn note_pending(&mut self) {
         let pending = !locked(&self.shared.state).pending.is_empty();
         self.settle_by = match (pending, self.settle_by) {
