@@ -329,7 +329,7 @@ fn rendered() -> Vec<String> {
             minted_because: None,
             span: event.closes.then_some((2, 11)),
         };
-        let text = String::from_utf8(Prepared::new(event, &origin).render(&stamp)).expect("UTF-8");
+        let text = String::from_utf8(Prepared::new(event, &origin).render(&stamp).to_vec()).expect("UTF-8");
         // The version of the program is no part of the contract.
         text.replace(&format!("\"producerversion\":\"{}\"", env!("CARGO_PKG_VERSION")), "\"producerversion\":\"0\"")
     };

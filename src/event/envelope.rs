@@ -1,8 +1,8 @@
 //! The envelope: CloudEvents 1.0 in JSON structured mode, rendered once and stored as it is published.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -51,10 +51,23 @@ impl Recording {
     }
 }
 
+/// What every event begins with.
+const HEAD: &[u8] = b"{\"specversion\":\"1.0\",\"id\":\"";
+/// The length of an id.
+const ID: usize = 36;
+/// What stands before the data.
+const DATA: &[u8] = b",\"data\":";
+/// Room for what the journal adds to every event, always of this length: most events are finished where they stand.
+const SLOT: &[u8] = b",\"sequence\":\"00000000000000000000\",\"recordedtime\":\"0000-00-00T00:00:00.000Z\",\"journalid\":\"00000000-0000-0000-0000-000000000000\"";
+/// Where in it the sequence's digits begin.
+const SEQUENCE_AT: usize = 13;
+/// Where in it that begins which is the same for all events of a transaction.
+const RECORDING_AT: usize = 34;
+
 /// An event that is serialised and waits for its commit.
 ///
-/// The text before and after the members that the journal adds is ready, so that the journal's single writer only
-/// joins pieces.
+/// Its text is ready, with room for the members that the journal adds, so that the journal's single writer only fills
+/// them in.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     /// The event's type.
@@ -72,8 +85,10 @@ pub struct Prepared {
     /// The first eight bytes of the SHA-256 over what must never change under one id: subject, time and data.
     pub content: i64,
     id: Uuid,
-    attributes: String,
-    data: Vec<u8>,
+    /// The whole event, with the journal's members as [`SLOT`] or as they were filled in last.
+    text: Bytes,
+    /// Where those members begin.
+    slot: usize,
     reason: Option<Arc<str>>,
 }
 
@@ -86,6 +101,7 @@ impl Prepared {
         event.key.write(&mut key);
         let base = IdBase::new(&origin.source, identity, event_type.short(), &key);
 
+        let id = base.id(event.revision);
         let mut data = Vec::with_capacity(640);
         // The bodies are structs of strings, numbers and lists: serialising them to memory cannot fail. Should a
         // future type break that, an empty object is still a valid event that says nothing wrong.
@@ -94,8 +110,10 @@ impl Prepared {
             data.extend_from_slice(b"{}");
         }
 
-        let mut a = String::with_capacity(640);
-        a.push_str(",\"source\":\"");
+        let mut a = String::with_capacity(HEAD.len() + 720 + SLOT.len() + DATA.len() + data.len());
+        a.push_str("{\"specversion\":\"1.0\",\"id\":\"");
+        a.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        a.push_str("\",\"source\":\"");
         a.push_str(origin.source.as_str());
         a.push_str("\",\"type\":\"");
         a.push_str(event_type.full());
@@ -139,6 +157,11 @@ impl Prepared {
         }
         text_member(&mut a, "producerversion", PRODUCER_VERSION);
 
+        let slot = a.len();
+        let mut text = a.into_bytes();
+        for part in [SLOT, DATA, &data, b"}"] {
+            text.extend_from_slice(part);
+        }
         Self {
             event_type,
             revision: event.revision,
@@ -146,17 +169,17 @@ impl Prepared {
             closes: event.closes,
             time: event.time,
             content,
-            id: base.id(event.revision),
+            id,
             base,
-            attributes: a,
-            data,
+            text: text.into(),
+            slot,
             reason: event.reason.clone(),
         }
     }
 
     /// Bytes that the event holds while it waits, for bounding queues.
     pub fn size(&self) -> usize {
-        self.attributes.len() + self.data.len()
+        self.text.len()
     }
 
     /// The id of revision `revision`.
@@ -165,43 +188,53 @@ impl Prepared {
     }
 
     /// The event as it is stored and published.
-    pub fn render(&self, stamp: &Stamp) -> Vec<u8> {
+    ///
+    /// It can be asked for again with another stamp, where the commit with the first one failed.
+    pub fn render(&mut self, stamp: &Stamp) -> Bytes {
+        let recording = stamp.recording.0.as_bytes();
+        if !self.says_more(stamp.revision, stamp.span) && RECORDING_AT + recording.len() == SLOT.len() {
+            // Nobody else holds the text but what a failed commit may have left, so that nothing is copied.
+            let mut text =
+                std::mem::take(&mut self.text).try_into_mut().unwrap_or_else(|text| BytesMut::from(&text[..]));
+            fill(&mut text[self.slot..self.slot + SLOT.len()], stamp.sequence, recording);
+            self.text = text.freeze();
+            return self.text.clone();
+        }
+        let mut slot = SLOT[..RECORDING_AT].to_vec();
+        slot.extend_from_slice(recording);
+        fill(&mut slot, stamp.sequence, recording);
         let reason = stamp.minted_because.or(self.reason.as_deref());
-        self.join(stamp.revision, Some((stamp.sequence, &stamp.recording)), reason, stamp.span)
+        self.join(stamp.revision, &slot, reason, stamp.span).into()
     }
 
     /// The event as an offline decode prints it: without what only a journal knows.
     pub fn render_offline(&self) -> Vec<u8> {
-        self.join(self.revision, None, self.reason.as_deref(), None)
+        self.join(self.revision, &[], self.reason.as_deref(), None)
     }
 
     /// The same as revision `revision`, which a journal would give it.
     pub fn render_unrecorded(&self, revision: u32) -> Vec<u8> {
-        self.join(revision, None, if revision == self.revision { self.reason.as_deref() } else { None }, None)
+        self.join(revision, &[], if revision == self.revision { self.reason.as_deref() } else { None }, None)
     }
 
-    fn join(
-        &self,
-        revision: u32,
-        journal: Option<(u64, &Recording)>,
-        reason: Option<&str>,
-        span: Option<(u64, u64)>,
-    ) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.size() + 320);
-        out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
-        let mut buffer = Uuid::encode_buffer();
-        out.extend_from_slice(self.id(revision).hyphenated().encode_lower(&mut buffer).as_bytes());
-        out.push(b'"');
-        out.extend_from_slice(self.attributes.as_bytes());
-        if let Some((sequence, Recording(recording))) = journal {
-            // Writing to memory cannot fail.
-            let _ = write!(out, ",\"sequence\":\"{sequence:020}\"");
-            out.extend_from_slice(recording.as_bytes());
+    /// Whether its data gets members that depend on the commit.
+    fn says_more(&self, revision: u32, span: Option<(u64, u64)>) -> bool {
+        revision > 1 || self.event_type.always_shows_revision() || span.is_some()
+    }
+
+    /// The text as revision `revision`, with `slot` as the journal's members.
+    fn join(&self, revision: u32, slot: &[u8], reason: Option<&str>, span: Option<(u64, u64)>) -> Vec<u8> {
+        let attributes = &self.text[HEAD.len() + ID..self.slot];
+        let data = &self.text[self.slot + SLOT.len() + DATA.len()..self.text.len() - 1];
+        let mut out = Vec::with_capacity(self.text.len() + 160);
+        out.extend_from_slice(HEAD);
+        out.extend_from_slice(self.id(revision).hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+        for part in [attributes, slot, DATA] {
+            out.extend_from_slice(part);
         }
-        out.extend_from_slice(b",\"data\":");
-        let body = &self.data[..self.data.len() - 1];
+        let body = &data[..data.len() - 1];
         out.extend_from_slice(body);
-        if revision > 1 || self.event_type.always_shows_revision() || span.is_some() {
+        if self.says_more(revision, span) {
             let added = self.added(revision, reason, span);
             let added = if body.len() == 1 { added.trim_start_matches(',') } else { &added };
             out.extend_from_slice(added.as_bytes());
@@ -230,6 +263,15 @@ impl Prepared {
     }
 }
 
+/// Writes the sequence and `recording` into a slot.
+fn fill(slot: &mut [u8], mut sequence: u64, recording: &[u8]) {
+    for digit in slot[SEQUENCE_AT..SEQUENCE_AT + 20].iter_mut().rev() {
+        *digit = b'0' + (sequence % 10) as u8;
+        sequence /= 10;
+    }
+    slot[RECORDING_AT..].copy_from_slice(recording);
+}
+
 /// RFC 3339 in UTC with milliseconds, the contract's form of every time.
 pub fn milliseconds(time: Timestamp) -> String {
     format!("{time:.3}")
@@ -240,10 +282,9 @@ pub fn milliseconds(time: Timestamp) -> String {
 /// `None` where `payload` is no event of ours. `dataref` names the event for a replay request; it is
 /// `urn:instrumentd:event:<id>`.
 pub fn without_data(payload: &[u8]) -> Option<Vec<u8>> {
-    const MARK: &[u8] = b",\"data\":";
-    let at = payload.windows(MARK.len()).position(|window| window == MARK)?;
-    let id = payload.strip_prefix(b"{\"specversion\":\"1.0\",\"id\":\"")?.get(..36)?;
-    let size = payload.len().checked_sub(at + MARK.len() + 1)?;
+    let at = payload.windows(DATA.len()).position(|window| window == DATA)?;
+    let id = payload.strip_prefix(HEAD)?.get(..ID)?;
+    let size = payload.len().checked_sub(at + DATA.len() + 1)?;
     let mut out = payload[..at].to_vec();
     out.extend_from_slice(b",\"dataref\":\"urn:instrumentd:event:");
     out.extend_from_slice(id);

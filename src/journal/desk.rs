@@ -90,7 +90,8 @@ impl Desk {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute("INSERT INTO devices(device) VALUES(?1)", [new.as_str()])?;
             let fresh = transaction.last_insert_rowid();
-            transaction.execute("UPDATE sources SET device = ?1 WHERE device = ?2", (fresh, number))?;
+            // All but the spans, which are of the old name's sequences.
+            transaction.execute("UPDATE sources SET device = ?1 WHERE device = ?2 AND link <> ''", (fresh, number))?;
             transaction.execute("UPDATE notes SET device = ?1 WHERE device = ?2", (fresh, number))?;
             transaction
                 .execute("UPDATE devices SET retired = coalesce(retired, ?1) WHERE number = ?2", (now, number))?;

@@ -15,6 +15,7 @@ mod history;
 mod lock;
 mod mark;
 mod open;
+mod places;
 mod preview;
 mod queue;
 mod read;
@@ -22,6 +23,7 @@ mod recover;
 mod retention;
 mod room;
 mod schema;
+mod spans;
 mod state;
 mod tail;
 #[cfg(test)]

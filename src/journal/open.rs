@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::lock::{Lock, LockError};
 use super::mark::{self, Mark, MarkFile};
 use super::state::{State, Stream};
-use super::transaction::{self, Constants, Writing};
+use super::transaction::{self, Constants, Memory, Writing};
 use super::{check, gap, schema};
 use crate::config::settings::JournalSettings;
 use crate::event::{DeviceId, EventType};
@@ -302,7 +302,8 @@ fn record_roll_back(
     why: &str,
 ) -> rusqlite::Result<()> {
     let now = Timestamp::now();
-    let mut writing = Writing::within(connection, constants, now)?;
+    let mut memory = Memory::default();
+    let mut writing = Writing::within(connection, constants, &mut memory, now)?;
     for (device, stream) in state.streams.iter().filter(|(_, stream)| !stream.retired) {
         let lost = gap::Lost {
             reason: "rollback",
@@ -315,8 +316,8 @@ fn record_roll_back(
                 stream.last
             ),
         };
-        if let Some(batch) = gap::batch(device, stream.source.as_deref(), lost, now) {
-            writing.batch(&batch, |_| Some(stream.clone()))?;
+        if let Some(mut batch) = gap::batch(device, stream.source.as_deref(), lost, now) {
+            writing.batch(&mut batch, |_| Some(stream.clone()))?;
         }
     }
     let outcome = writing.finish()?;

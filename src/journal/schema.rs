@@ -11,7 +11,7 @@ use crate::event::EventType;
 pub(super) const APPLICATION_ID: i32 = 0x696e_7364;
 
 /// The version of the tables that this program writes, `user_version`.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 
 /// How many low bits of a row's key are the sequence; the bits above are the device's number. 2^40 events for each of
 /// 2^22 devices.
@@ -23,9 +23,10 @@ const SEQUENCE_BITS: u32 = 40;
 /// - `ids` stays for ever: with it, what is read again makes nothing new. Ids are random, so an index ordered by them
 ///   would touch another page for each event; `locality` keeps those of one run and cycle together.
 /// - `sources` holds a source's position (`part` empty) beside the parts of its driver's snapshot. It has row numbers
-///   because only such a table keeps values of some KiB on the row's own page: one commit then rewrites one or two
-///   pages in place.
-/// - `scopes` holds the first and last sequence of each run and cycle (-1: of the run alone).
+///   because only such a table keeps values of some KiB on the row's own page; `places.rs` says how they are numbered.
+///   The row of no link holds the spans that were widened last.
+/// - `scopes` holds the first and last sequence of each run and cycle (-1: of the run alone), as of when it was last
+///   among those that stand in `sources`.
 const TABLES: &str = "
 CREATE TABLE journal(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE types(number INTEGER PRIMARY KEY, category TEXT NOT NULL, name TEXT NOT NULL, UNIQUE(category, name)) STRICT;
@@ -46,8 +47,12 @@ CREATE TABLE dead_letters(broker TEXT NOT NULL, device INTEGER NOT NULL, sequenc
   at INTEGER NOT NULL, PRIMARY KEY(broker, device, sequence)) STRICT, WITHOUT ROWID;
 ";
 
+/// Version 2 keeps the spans that were widened last in a row of `sources`. Those in `scopes` stay true; a program that
+/// knows only version 1 would not find the later ones.
+const SPANS: &str = "-- no table changes";
+
 /// What leads from one version to the next; the first makes version 1. A statement here is never edited once released.
-const MIGRATIONS: [&str; VERSION as usize] = [TABLES];
+const MIGRATIONS: [&str; VERSION as usize] = [TABLES, SPANS];
 
 /// A row's key in `payloads` and `ids`.
 pub(super) fn key(device: i64, sequence: u64) -> i64 {

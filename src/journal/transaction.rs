@@ -3,23 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, params};
 use uuid::Uuid;
 
 use super::batch::{Batch, Committed, Row, SourceUpdate};
+use super::places::{Name, Places};
 use super::retention::Removed;
+use super::spans::Spans;
 use super::state::{Pending, Stream};
 use super::{gap, schema};
 use crate::event::envelope::Recording;
-use crate::event::{DeviceId, Prepared, Scope, Stamp};
+use crate::event::{DeviceId, Prepared, Stamp};
 
 /// Why the journal minted a later revision.
 const MINTED: &str = "the source says otherwise now";
-
-/// A run's own row among its cycles.
-const NO_CYCLE: i64 = -1;
 
 const INSERT_ID: &str =
     "INSERT OR IGNORE INTO ids(locality, id, key, content, type, time, recorded) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -32,6 +30,14 @@ pub(super) struct Constants {
     pub(super) journal: Uuid,
     /// For each of [`crate::event::EventType::ALL`]: its number in the file and its topic levels.
     pub(super) types: Vec<(i64, Arc<str>, Arc<str>)>,
+}
+
+/// What is remembered of the file from one transaction to the next. All of it follows from the file: after a transaction
+/// that failed, a new memory takes its place.
+#[derive(Default)]
+pub(super) struct Memory {
+    places: Places,
+    spans: Spans,
 }
 
 /// What a transaction changes in memory once it is durable.
@@ -49,30 +55,13 @@ pub(super) struct Outcome {
 pub(super) struct Writing<'c> {
     connection: &'c Connection,
     constants: &'c Constants,
+    memory: &'c mut Memory,
     now: Timestamp,
     recording: Recording,
     insert_id: CachedStatement<'c>,
     find_id: CachedStatement<'c>,
     insert_payload: CachedStatement<'c>,
-    scopes: HashMap<(i64, Scope), Span>,
     outcome: Outcome,
-}
-
-/// The first and last sequence of a scope.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    /// `None` while nothing belongs to it.
-    range: Option<(u64, u64)>,
-    changed: bool,
-}
-
-impl Span {
-    fn widen(&mut self, sequence: u64) {
-        let (first, last) = self.range.unwrap_or((sequence, sequence));
-        let wider = (first.min(sequence), last.max(sequence));
-        self.changed |= self.range != Some(wider);
-        self.range = Some(wider);
-    }
 }
 
 /// What became of one event.
@@ -85,27 +74,29 @@ impl<'c> Writing<'c> {
     pub(super) fn begin(
         connection: &'c Connection,
         constants: &'c Constants,
+        memory: &'c mut Memory,
         now: Timestamp,
     ) -> rusqlite::Result<Self> {
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        Self::within(connection, constants, now)
+        Self::within(connection, constants, memory, now)
     }
 
     /// The same inside a transaction that was begun before.
     pub(super) fn within(
         connection: &'c Connection,
         constants: &'c Constants,
+        memory: &'c mut Memory,
         now: Timestamp,
     ) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             constants,
+            memory,
             now,
             recording: Recording::new(constants.journal, now),
             insert_id: connection.prepare_cached(INSERT_ID)?,
             find_id: connection.prepare_cached(FIND_ID)?,
             insert_payload: connection.prepare_cached(INSERT_PAYLOAD)?,
-            scopes: HashMap::new(),
             outcome: Outcome::default(),
         })
     }
@@ -113,7 +104,7 @@ impl<'c> Writing<'c> {
     /// Writes one batch. `known` finds the device as it was before this transaction.
     pub(super) fn batch(
         &mut self,
-        batch: &Batch,
+        batch: &mut Batch,
         known: impl FnOnce(&DeviceId) -> Option<Stream>,
     ) -> rusqlite::Result<()> {
         let mut stream = match self.outcome.streams.remove(&batch.device).or_else(|| known(&batch.device)) {
@@ -126,7 +117,7 @@ impl<'c> Writing<'c> {
             stream.retired = false;
         }
         let mut committed = Committed::default();
-        for event in &batch.events {
+        for event in &mut batch.events {
             self.event(&batch.device, &mut stream, event, &mut committed)?;
         }
         for update in &batch.sources {
@@ -159,7 +150,7 @@ impl<'c> Writing<'c> {
         &mut self,
         device: &DeviceId,
         stream: &mut Stream,
-        event: &Prepared,
+        event: &mut Prepared,
         committed: &mut Committed,
     ) -> rusqlite::Result<()> {
         if stream.source.is_none() {
@@ -173,7 +164,7 @@ impl<'c> Writing<'c> {
             Place::Known { sequence } => {
                 committed.known += 1;
                 if let Some(scope) = event.scope {
-                    self.span(stream.number, scope)?.widen(sequence);
+                    self.memory.spans.widen(self.connection, stream.number, scope, sequence)?;
                 }
                 return Ok(());
             }
@@ -181,7 +172,7 @@ impl<'c> Writing<'c> {
         let minted = revision != event.revision;
         // Asked for before the event itself counts: a closing event tells of those before it.
         let span = match event.scope {
-            Some(scope) if event.closes => self.closing_span(stream.number, scope)?,
+            Some(scope) if event.closes => self.memory.spans.of(self.connection, stream.number, scope)?,
             _ => None,
         };
         let stamp = Stamp {
@@ -193,17 +184,17 @@ impl<'c> Writing<'c> {
         };
         let payload = event.render(&stamp);
         let (number, category, name) = &self.constants.types[event.event_type as usize];
-        let row = params![schema::key(stream.number, sequence), number, self.now.as_millisecond(), payload];
+        let row = params![schema::key(stream.number, sequence), number, self.now.as_millisecond(), &payload[..]];
         self.insert_payload.execute(row)?;
         self.outcome.rows.push(Row {
             device: device.clone(),
             sequence,
             category: Arc::clone(category),
             name: Arc::clone(name),
-            payload: Bytes::from(payload),
+            payload,
         });
         if let Some(scope) = event.scope {
-            self.span(stream.number, scope)?.widen(sequence);
+            self.memory.spans.widen(self.connection, stream.number, scope, sequence)?;
         }
         stream.last = sequence;
         stream.first_available.get_or_insert(sequence);
@@ -241,61 +232,25 @@ impl<'c> Writing<'c> {
         }
     }
 
-    /// The scope's own span, read from the file the first time.
-    fn span(&mut self, number: i64, scope: Scope) -> rusqlite::Result<&mut Span> {
-        use std::collections::hash_map::Entry;
-        match self.scopes.entry((number, scope)) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => {
-                let range = self
-                    .connection
-                    .prepare_cached("SELECT first, last FROM scopes WHERE device = ?1 AND run = ?2 AND cycle = ?3")?
-                    .query_row(params![number, scope.run.as_bytes().as_slice(), cycle(scope)], |row| {
-                        Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
-                    })
-                    .optional()?;
-                Ok(entry.insert(Span { range, changed: false }))
+    fn source(&mut self, device: i64, link: &str, update: &SourceUpdate) -> rusqlite::Result<()> {
+        let source = &*update.source;
+        if update.forget || update.reset {
+            let removed = self
+                .connection
+                .prepare_cached(
+                    "DELETE FROM sources WHERE device = ?1 AND link = ?2 AND source = ?3 AND (?4 OR part <> '')",
+                )?
+                .execute((device, link, source, update.forget))?;
+            if removed > 0 {
+                self.memory.places.forget();
             }
         }
-    }
-
-    /// What a closing event tells: its cycle's span, or for a run that of everything in the run.
-    fn closing_span(&mut self, number: i64, scope: Scope) -> rusqlite::Result<Option<(u64, u64)>> {
-        if scope.cycle.is_some() {
-            return Ok(self.span(number, scope)?.range);
-        }
-        let stored: (Option<i64>, Option<i64>) = self
-            .connection
-            .prepare_cached("SELECT min(first), max(last) FROM scopes WHERE device = ?1 AND run = ?2")?
-            .query_row(params![number, scope.run.as_bytes().as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let stored = stored.0.zip(stored.1).map(|(first, last)| (first.cast_unsigned(), last.cast_unsigned()));
-        let here = self.scopes.iter().filter(|((device, other), _)| *device == number && other.run == scope.run);
-        let spans = here.filter_map(|(_, span)| span.range).chain(stored);
-        Ok(spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))))
-    }
-
-    fn source(&self, number: i64, link: &str, update: &SourceUpdate) -> rusqlite::Result<()> {
-        let source = &*update.source;
         if update.forget {
-            self.connection
-                .prepare_cached("DELETE FROM sources WHERE device = ?1 AND link = ?2 AND source = ?3")?
-                .execute((number, link, source))?;
             return Ok(());
         }
-        if update.reset {
-            self.connection
-                .prepare_cached("DELETE FROM sources WHERE device = ?1 AND link = ?2 AND source = ?3 AND part <> ''")?
-                .execute((number, link, source))?;
-        }
-        let mut set = self.connection.prepare_cached(
-            "INSERT INTO sources(device, link, source, part, value) VALUES(?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET value = excluded.value",
-        )?;
-        if let Some(position) = &update.position {
-            set.execute((number, link, source, "", position))?;
-        }
-        for (part, value) in &update.parts {
-            set.execute((number, link, source, part, value))?;
+        let position = update.position.iter().map(|position| ("", position));
+        for (part, value) in position.chain(update.parts.iter().map(|(part, value)| (part.as_str(), value))) {
+            self.memory.places.put(self.connection, Name { device, link, source, part }, value)?;
         }
         Ok(())
     }
@@ -338,8 +293,8 @@ impl<'c> Writing<'c> {
             ),
         };
         match gap::batch(&removed.device, stream.source.as_deref(), lost, self.now) {
-            Some(batch) => {
-                self.batch(&batch, |_| Some(Stream { first_available: removed.first_available, ..stream.clone() }))
+            Some(mut batch) => {
+                self.batch(&mut batch, |_| Some(Stream { first_available: removed.first_available, ..stream.clone() }))
             }
             None => Ok(()),
         }
@@ -355,14 +310,8 @@ impl<'c> Writing<'c> {
 
     /// Writes what is collected until the end; the transaction stays open.
     pub(super) fn finish(self) -> rusqlite::Result<Outcome> {
-        let mut set = self.connection.prepare_cached("INSERT OR REPLACE INTO scopes VALUES(?1, ?2, ?3, ?4, ?5)")?;
-        for ((number, scope), span) in &self.scopes {
-            if let (true, Some((first, last))) = (span.changed, span.range) {
-                let run = scope.run.as_bytes().as_slice();
-                set.execute((number, run, cycle(*scope), first.cast_signed(), last.cast_signed()))?;
-            }
-        }
-        drop(set);
+        let Memory { places, spans } = self.memory;
+        spans.write(self.connection, places)?;
         Ok(self.outcome)
     }
 }
@@ -373,8 +322,4 @@ pub(super) fn roll_back(connection: &Connection) {
         // Should this fail too, the connection is opened anew before the next transaction.
         let _ = connection.execute_batch("ROLLBACK");
     }
-}
-
-fn cycle(scope: Scope) -> i64 {
-    scope.cycle.map_or(NO_CYCLE, i64::from)
 }

@@ -14,7 +14,7 @@ use super::queue::Command;
 use super::retention::{self, Removed};
 use super::room::{self, Reserve};
 use super::state::Pending;
-use super::transaction::{Constants, Outcome, Writing, roll_back};
+use super::transaction::{Constants, Memory, Outcome, Writing, roll_back};
 use super::{Shared, chores::Chores, locked, schema};
 use crate::config::settings::{JournalSettings, WhenFull};
 use crate::event::DeviceId;
@@ -30,6 +30,9 @@ const SETTLE_WITHIN: Duration = Duration::from_millis(250);
 /// When writing fails: the first pause, doubled up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// After so many bytes the file's size is looked at again; until then it is reckoned.
+const LOOK_AFTER: usize = 64 * 1024;
 
 /// While the journal is full it is looked at this often, beside whenever a broker settles something.
 const FULL_PAUSE: Duration = Duration::from_millis(500);
@@ -49,10 +52,13 @@ pub(super) struct Writer {
     pub(super) settings: JournalSettings,
     pub(super) chores: Chores,
     constants: Constants,
+    memory: Memory,
     mark: MarkFile,
     reserve: Reserve,
-    /// How much of the file is in use, as of the last look.
+    /// How much of the file is in use.
     used: u64,
+    /// Bytes written since the file's size was looked at.
+    unseen: usize,
     /// By when positions that wait have to be written.
     settle_by: Option<Instant>,
     pause: Duration,
@@ -90,11 +96,13 @@ impl Writer {
         reserve.keep();
         Self {
             used: retention::used(&connection).unwrap_or(0),
+            unseen: 0,
             shared,
             connection,
             settings,
             chores: Chores::new(),
             constants,
+            memory: Memory::default(),
             mark,
             reserve,
             settle_by: None,
@@ -222,7 +230,7 @@ impl Writer {
             let used = self.used;
             let excess = used - goal;
             let settled = locked(&self.shared.state).settled(&candidate.device);
-            let mut writing = Writing::begin(&self.connection, &self.constants, Timestamp::now())?;
+            let mut writing = Writing::begin(&self.connection, &self.constants, &mut self.memory, Timestamp::now())?;
             let step = (|| {
                 let stream = locked(&self.shared.state).streams.get(&candidate.device).cloned().unwrap_or_default();
                 let removed = retention::remove(&self.connection, &candidate, stream.last, i64::MAX, excess)?;
@@ -235,11 +243,11 @@ impl Writer {
                 Ok(removed) => removed,
                 Err(error) => {
                     drop(writing);
-                    roll_back(&self.connection);
+                    self.roll_back();
                     return Err(error);
                 }
             };
-            let outcome = self.end(writing)?;
+            let outcome = writing.commit().inspect_err(|_| self.roll_back())?;
             let nothing_left = removed.is_none();
             self.forget_removed(removed.as_slice());
             self.publish(outcome, &mut Vec::new());
@@ -261,13 +269,15 @@ impl Writer {
     }
 
     fn look_at_size(&mut self) {
+        self.unseen = 0;
         self.used = retention::used(&self.connection).unwrap_or(self.used);
         locked(&self.shared.state).used = self.used;
     }
 
-    /// Ends the transaction, durable or not at all.
-    fn end(&self, writing: Writing<'_>) -> rusqlite::Result<Outcome> {
-        writing.commit().inspect_err(|_| roll_back(&self.connection))
+    /// Ends a transaction that failed.
+    fn roll_back(&mut self) {
+        self.memory = Memory::default();
+        roll_back(&self.connection);
     }
 
     /// Writes all of `commands` and what rides along, and answers. On an error nothing is written and all is kept.
@@ -297,11 +307,15 @@ impl Writer {
                 let bytes: usize = commands.iter().map(|command| command.bytes).sum();
                 self.chores.wrote(bytes);
                 self.publish(outcome, commands);
-                self.look_at_size();
+                self.unseen += bytes;
+                self.used += bytes as u64;
+                if self.unseen >= LOOK_AFTER {
+                    self.look_at_size();
+                }
                 Ok(())
             }
             Err(error) => {
-                roll_back(&self.connection);
+                self.roll_back();
                 self.take_back(pending);
                 self.reconnect(&error);
                 Err(error)
@@ -309,11 +323,11 @@ impl Writer {
         }
     }
 
-    fn transaction(&self, commands: &[Command], pending: &Pending) -> rusqlite::Result<Outcome> {
+    fn transaction(&mut self, commands: &mut [Command], pending: &Pending) -> rusqlite::Result<Outcome> {
         let state = &self.shared.state;
-        let mut writing = Writing::begin(&self.connection, &self.constants, Timestamp::now())?;
+        let mut writing = Writing::begin(&self.connection, &self.constants, &mut self.memory, Timestamp::now())?;
         for command in commands {
-            writing.batch(&command.batch, |device| locked(state).streams.get(device).cloned())?;
+            writing.batch(&mut command.batch, |device| locked(state).streams.get(device).cloned())?;
         }
         writing.pending(pending, |device| locked(state).stream(device))?;
         writing.commit()
@@ -346,7 +360,7 @@ impl Writer {
         }
     }
 
-    /// After the commit: memory first, then those who wait, then those who watch.
+    /// After the commit: memory first, then those who publish it, then those who wait to go on.
     fn publish(&mut self, outcome: Outcome, commands: &mut Vec<Command>) {
         let new_rows = outcome.rows.len() as u64;
         {
@@ -356,12 +370,14 @@ impl Writer {
                 state.rows.push(row);
             }
         }
+        if new_rows > 0 {
+            self.commits += 1;
+            self.shared.committed.send_replace(self.commits);
+        }
         for (command, committed) in commands.drain(..).zip(outcome.committed) {
             let _ = command.reply.send(committed);
         }
         if new_rows > 0 {
-            self.commits += 1;
-            self.shared.committed.send_replace(self.commits);
             self.mark.add(self.constants.journal, new_rows);
         }
     }

@@ -12,7 +12,7 @@ use crate::event::DeviceId;
 /// So many rows of one device before it is the next device's turn.
 const TURN: u32 = 8;
 /// A device with fewer rows in memory than this is read ahead.
-const LOW: usize = 128;
+const LOW: usize = 768;
 /// Payload bytes read ahead over all devices; reads wait while it is reached, so that many devices far behind do not
 /// fill the memory. One read may exceed it by its own size.
 const AHEAD_BYTES: usize = 2 << 20;

@@ -161,36 +161,43 @@ impl<'a> Session<'a> {
         let wake = sleep_until(Instant::now());
         tokio::pin!(wake);
         loop {
-            let poll = eventloop.poll();
-            tokio::pin!(poll);
-            let event = loop {
-                let now = Instant::now();
-                if let Some(end) = self.attend(now) {
-                    return end;
-                }
-                let wake_at = self.wake_at(now);
-                if wake.deadline() != wake_at {
-                    wake.as_mut().reset(wake_at);
-                }
-                // Everything but the poll only wakes: `attend` looks at all of it each time.
-                tokio::select! {
-                    biased;
-                    event = &mut poll => break event,
-                    // Both are marked again for `attend`. A sender that is gone disables its branch.
-                    Ok(()) = self.committed.changed() => self.committed.mark_changed(),
-                    Ok(()) = self.changed.changed() => self.changed.mark_changed(),
-                    Some(read) = self.reads.join_next() => self.read(read),
-                    () = context.stop.cancelled(), if self.stopping == Stopping::No => {}
-                    () = &mut wake => {}
-                }
-            };
-            match event {
-                Ok(event) => {
-                    if let Err(end) = self.handle(event) {
+            let polled = {
+                let poll = eventloop.poll();
+                tokio::pin!(poll);
+                loop {
+                    let now = Instant::now();
+                    if let Some(end) = self.attend(now) {
                         return end;
                     }
+                    let wake_at = self.wake_at(now);
+                    if wake.deadline() != wake_at {
+                        wake.as_mut().reset(wake_at);
+                    }
+                    // Everything but the poll only wakes: `attend` looks at all of it each time.
+                    tokio::select! {
+                        biased;
+                        event = &mut poll => break event,
+                        // Both are marked again for `attend`. A sender that is gone disables its branch.
+                        Ok(()) = self.committed.changed() => self.committed.mark_changed(),
+                        Ok(()) = self.changed.changed() => self.changed.mark_changed(),
+                        Some(read) = self.reads.join_next() => self.read(read),
+                        () = context.stop.cancelled(), if self.stopping == Stopping::No => {}
+                        () = &mut wake => {}
+                    }
                 }
-                Err(error) => return End::from_error(&error),
+            };
+            // What came together is taken together, so that rows go out in bunches too.
+            let mut next = Some(polled);
+            while let Some(event) = next {
+                match event {
+                    Ok(event) => {
+                        if let Err(end) = self.handle(event) {
+                            return end;
+                        }
+                    }
+                    Err(error) => return End::from_error(&error),
+                }
+                next = eventloop.state.events.pop_front().map(Ok);
             }
         }
     }
