@@ -2,3 +2,4 @@
 
 pub mod biolector;
 pub mod star;
+pub mod tecan;
