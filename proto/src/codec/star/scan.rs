@@ -39,11 +39,22 @@ impl Terminator {
     /// Where the next frame ends.
     fn find(self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::Cr | Self::Lf | Self::CrLf => bytes.iter().position(|b| matches!(b, b'\r' | b'\n')),
-            Self::Nul => bytes.iter().position(|b| *b == 0),
+            Self::Cr | Self::Lf | Self::CrLf => find(bytes, |b| matches!(b, b'\r' | b'\n')),
+            Self::Nul => find(bytes, |b| b == 0),
             Self::Gap => None,
         }
     }
+}
+
+/// The first byte that is so. Blocks that have none are passed over at once, which the compiler makes wide instructions of.
+fn find(bytes: &[u8], is: impl Fn(u8) -> bool) -> Option<usize> {
+    const BLOCK: usize = 32;
+    for (number, block) in bytes.chunks(BLOCK).enumerate() {
+        if block.iter().fold(false, |found, b| found | is(*b)) {
+            return block.iter().position(|b| is(*b)).map(|at| number * BLOCK + at);
+        }
+    }
+    None
 }
 
 /// What stands before each frame to say who sent it: `>` and `<`, or a controller's trace words such as `PC->` and `->PC`.
@@ -210,13 +221,25 @@ impl Scanner {
 
 /// The end of the last mark that something like a frame follows.
 fn last_mark(line: &[u8], mark: &[u8]) -> Option<usize> {
-    if mark.is_empty() {
-        return None;
+    let first = *mark.first()?;
+    let mut last = None;
+    let mut from = 0;
+    while let Some(found) = find(line.get(from..).unwrap_or_default(), |b| b == first) {
+        let at = from + found;
+        let rest = line.get(at..).unwrap_or_default();
+        if let Some(text) = rest.strip_prefix(mark)
+            && is_like_a_frame(text.trim_ascii_start())
+        {
+            last = Some(at + mark.len());
+        }
+        from = at + 1;
     }
-    let follows = |at: usize| {
-        let text = line.get(at + mark.len()..).unwrap_or_default().trim_ascii_start();
-        matches!(text, [first, rest @ ..] if first.is_ascii_uppercase() && rest.len() >= 3
-            && rest.iter().take(3).all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))
-    };
-    (0..line.len()).rev().find(|at| line[*at..].starts_with(mark) && follows(*at)).map(|at| at + mark.len())
+    last
+}
+
+/// Whether it begins with a capital letter and three more, or digits.
+fn is_like_a_frame(text: &[u8]) -> bool {
+    let head = text.get(..4).unwrap_or_default();
+    head.first().is_some_and(u8::is_ascii_uppercase)
+        && head.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }

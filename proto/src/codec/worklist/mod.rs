@@ -77,7 +77,7 @@ pub fn well(position: u32, rows: u8, columns: u8) -> Option<RowColumn> {
     let index = position.checked_sub(1)?;
     let row = index.checked_rem(u32::from(rows))?;
     let column = index / u32::from(rows);
-    (column < u32::from(columns)).then(|| RowColumn { row: row as u8, column: column as u8 })
+    (column < u32::from(columns)).then_some(RowColumn { row: row as u8, column: column as u8 })
 }
 
 /// The position of a well on labware with so many rows.
