@@ -12,6 +12,8 @@ pub const MAX_FRAME: usize = 8 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Terminator {
+    /// Reading, any of the others' bytes; CR and LF are written.
+    Any,
     /// Carriage return. Reading, CR and LF alike end a frame, since none holds either; this is what is written.
     Cr,
     /// Line feed; as for [`Terminator::Cr`].
@@ -30,7 +32,7 @@ impl Terminator {
         match self {
             Self::Cr => b"\r",
             Self::Lf => b"\n",
-            Self::CrLf => b"\r\n",
+            Self::CrLf | Self::Any => b"\r\n",
             Self::Nul => b"\0",
             Self::Gap => b"",
         }
@@ -40,6 +42,7 @@ impl Terminator {
     fn find(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::Cr | Self::Lf | Self::CrLf => find(bytes, |b| matches!(b, b'\r' | b'\n')),
+            Self::Any => find(bytes, |b| matches!(b, b'\r' | b'\n' | 0)),
             Self::Nul => find(bytes, |b| b == 0),
             Self::Gap => None,
         }
@@ -118,6 +121,11 @@ impl Scanner {
         Self { framing, side, held: Vec::new(), dropped: false }
     }
 
+    /// How frames stand on its line.
+    pub fn framing(&self) -> &Framing {
+        &self.framing
+    }
+
     /// Takes the next bytes and gives each frame that they complete to `each`. Frames are borrowed from `bytes` where they lie in it whole.
     pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Item<'_>)) {
         while let Some(end) = self.framing.terminator.find(bytes) {
@@ -133,11 +141,10 @@ impl Scanner {
         self.hold(bytes);
     }
 
-    /// Says that the line fell silent. Without a terminator this ends the frame; with one it changes nothing: a frame's pieces may come late.
+    /// Says that the line fell silent, and that silence ends a frame: what is held is read as one. For lines without a terminator; one whose
+    /// pieces may come late must not be told so.
     pub fn gap(&mut self, mut each: impl FnMut(Item<'_>)) {
-        if self.framing.terminator == Terminator::Gap {
-            self.take_held(&mut each);
-        }
+        self.take_held(&mut each);
     }
 
     /// Says that bytes are missing here, or that the line is another one: what is half read does not count. Gives it back, should somebody
