@@ -283,6 +283,7 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         let position = kept.line.take();
         links.line = Some(Line::new(link, position.as_deref()));
         links.stream = Some(stream::spawn(stream::Start {
+            device: settings.id.clone(),
             settings: stream,
             time_zone: settings.time_zone.clone(),
             worklists: settings.deck.worklists.clone(),
