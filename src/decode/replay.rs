@@ -18,6 +18,9 @@ use crate::event::envelope::Origin;
 use crate::event::{EventType, Ingest, Prepared, TimeQuality};
 use crate::link::stream::recorder::direction;
 
+#[cfg(test)]
+mod tests;
+
 /// What is read of a capture at once.
 const PIECE: usize = 256 << 10;
 

@@ -2,9 +2,11 @@
 
 use std::io::ErrorKind;
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::time::Duration;
+
+use rustix::fs::Access;
 
 use super::surroundings::{Finding, Probe};
 use crate::config::codes::Code;
@@ -65,7 +67,7 @@ pub(super) fn probes(table: &DeviceTable, device: &DeviceSettings) -> Vec<Probe>
     probes
 }
 
-pub(super) fn serial(device: &str, port: &Port, mode: Mode, roots: &Roots) -> Vec<Finding> {
+fn serial(device: &str, port: &Port, mode: Mode, roots: &Roots) -> Vec<Finding> {
     let path = match port {
         Port::Path(path) => path.clone(),
         Port::Usb(wanted) => match usb::find(wanted, roots) {
@@ -77,24 +79,28 @@ pub(super) fn serial(device: &str, port: &Port, mode: Mode, roots: &Roots) -> Ve
         },
     };
     let what = format!("the line of `{device}`, `{}`,", path.display());
-    let opened = match mode {
-        Mode::Host => std::fs::File::options().read(true).write(true).custom_flags(flags()).open(&path),
-        Mode::Listen { .. } => std::fs::File::options().read(true).custom_flags(flags()).open(&path),
-    };
-    let file = match opened {
-        Ok(file) => file,
+    // It is not opened: that alone raises DTR and RTS, which resets some instruments.
+    let is_device = match std::fs::metadata(&path) {
+        Ok(metadata) => metadata.file_type().is_char_device(),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return vec![Finding::new(Code::LineAbsent, format!("{what} is not there"), DISCONNECTED)];
         }
         Err(error) => {
-            let help =
-                "the daemon's user must be able to open it: put it into the port's group, `dialout` in most cases";
-            return vec![Finding::new(Code::LineUnusable, format!("{what} cannot be opened: {error}"), help)];
+            let message = format!("{what} cannot be looked at: {error}");
+            return vec![Finding::new(Code::LineUnusable, message, "the daemon's user must be able to open it")];
         }
     };
-    if !rustix::termios::isatty(&file) {
+    if !is_device {
         let help = "name a serial port: /dev/ttyUSB0, /dev/serial/by-id/…";
         return vec![Finding::new(Code::LineUnusable, format!("{what} is not a serial port"), help)];
+    }
+    let wanted = match mode {
+        Mode::Host => Access::READ_OK | Access::WRITE_OK,
+        Mode::Listen { .. } => Access::READ_OK,
+    };
+    if let Err(error) = rustix::fs::access(&path, wanted) {
+        let help = "put the daemon's user into the port's group, `dialout` in most cases";
+        return vec![Finding::new(Code::LineUnusable, format!("{what} may not be opened: {error}"), help)];
     }
     let others = holders(&path, &roots.proc);
     // The running daemon has the lines that it follows.
@@ -103,11 +109,6 @@ pub(super) fn serial(device: &str, port: &Port, mode: Mode, roots: &Roots) -> Ve
     }
     let message = format!("{what} is in use by {}", others.join(", "));
     vec![Finding::new(Code::LineUnusable, message, "two readers of one port would each get a part of the bytes")]
-}
-
-fn flags() -> i32 {
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    i32::try_from(flags.bits()).unwrap_or_default()
 }
 
 fn server(device: &str, address: &Address) -> Vec<Finding> {
@@ -150,7 +151,7 @@ fn readable(what: &str, path: &Path, absent: Code) -> Vec<Finding> {
 }
 
 fn folder(device: &str, folder: &Path) -> Vec<Finding> {
-    if folder.is_dir() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok() {
+    if folder.is_dir() && rustix::fs::access(folder, Access::WRITE_OK).is_ok() {
         return Vec::new();
     }
     let message =
