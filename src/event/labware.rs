@@ -44,15 +44,19 @@ pub struct PlateMoved {
     pub labware: Option<Arc<str>>,
     /// From where.
     pub from: DeckPlace,
-    /// To where.
-    pub to: DeckPlace,
+    /// To where; absent where it failed before that was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<DeckPlace>,
     /// By how many degrees it was turned, counter-clockwise seen from above; absent where it was not, or nothing tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotated_degrees: Option<u16>,
     /// How: `gripper`.
     pub by: &'static str,
-    /// Whether it was done.
+    /// Whether it was done; where it `failed` the plate is where it was, or still in the gripper.
     pub outcome: Outcome,
+    /// What the instrument reported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ModuleError>,
 }
 
 /// `labware.plate-removed`: a plate is no longer at any known place.

@@ -126,6 +126,8 @@ pub enum LiquidFlag {
     ResidueDiscarded,
     /// What was dispensed is more than was aspirated.
     VolumeMismatch,
+    /// Between aspirating and dispensing the line was cut, or bytes were lost: what happened meanwhile was not seen.
+    AfterGap,
     /// The worklist says otherwise.
     WorklistMismatch,
 }
