@@ -1,3 +1,5 @@
 //! Codecs: bytes to typed records and back.
 
 pub mod biolector;
+pub mod star;
+pub mod tecan;
