@@ -151,12 +151,10 @@ impl Channel {
 
     /// System liquid comes in from behind.
     pub fn prime(&mut self, volume_ul: f64) {
-        match self.segments.first_mut() {
-            Some(Segment { left_ul, content: Content::System }) => *left_ul += volume_ul,
-            _ if self.segments.len() < MAX_SEGMENTS => {
-                self.segments.insert(0, Segment { left_ul: volume_ul, content: Content::System });
-            }
-            _ => {}
+        if let Some(Segment { left_ul, content: Content::System }) = self.segments.first_mut() {
+            *left_ul += volume_ul;
+        } else if self.segments.len() < MAX_SEGMENTS {
+            self.segments.insert(0, Segment { left_ul: volume_ul, content: Content::System });
         }
     }
 

@@ -1,0 +1,4 @@
+//! Tests of the driver.
+
+mod protocols;
+mod support;
