@@ -1,5 +1,8 @@
 //! Codecs: bytes to typed records and back.
 
 pub mod biolector;
+pub mod capture;
+pub mod lines;
 pub mod star;
 pub mod tecan;
+pub mod worklist;

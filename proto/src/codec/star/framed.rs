@@ -7,7 +7,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::frame::{Damage, Frame, Side};
-use super::scan::{Framing, Item, Scanner};
+use super::scan::{Framing, Item, Scanner, Terminator};
 
 /// What was read from a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,8 +86,10 @@ impl Decoder for StarCodec {
         match self.decode(buffer)? {
             Some(received) => Ok(Some(received)),
             None => {
-                self.gap();
                 // Without a terminator the end of the line ends the last frame; with one, half a frame does not count.
+                if self.framing.terminator == Terminator::Gap {
+                    self.gap();
+                }
                 self.scanner.cut();
                 Ok(self.found.pop_front())
             }

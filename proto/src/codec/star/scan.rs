@@ -12,6 +12,8 @@ pub const MAX_FRAME: usize = 8 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Terminator {
+    /// Reading, any of the others' bytes; CR and LF are written.
+    Any,
     /// Carriage return. Reading, CR and LF alike end a frame, since none holds either; this is what is written.
     Cr,
     /// Line feed; as for [`Terminator::Cr`].
@@ -30,7 +32,7 @@ impl Terminator {
         match self {
             Self::Cr => b"\r",
             Self::Lf => b"\n",
-            Self::CrLf => b"\r\n",
+            Self::CrLf | Self::Any => b"\r\n",
             Self::Nul => b"\0",
             Self::Gap => b"",
         }
@@ -39,11 +41,23 @@ impl Terminator {
     /// Where the next frame ends.
     fn find(self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::Cr | Self::Lf | Self::CrLf => bytes.iter().position(|b| matches!(b, b'\r' | b'\n')),
-            Self::Nul => bytes.iter().position(|b| *b == 0),
+            Self::Cr | Self::Lf | Self::CrLf => find(bytes, |b| matches!(b, b'\r' | b'\n')),
+            Self::Any => find(bytes, |b| matches!(b, b'\r' | b'\n' | 0)),
+            Self::Nul => find(bytes, |b| b == 0),
             Self::Gap => None,
         }
     }
+}
+
+/// The first byte that is so. Blocks that have none are passed over at once, which the compiler makes wide instructions of.
+fn find(bytes: &[u8], is: impl Fn(u8) -> bool) -> Option<usize> {
+    const BLOCK: usize = 32;
+    for (number, block) in bytes.chunks(BLOCK).enumerate() {
+        if block.iter().fold(false, |found, b| found | is(*b)) {
+            return block.iter().position(|b| is(*b)).map(|at| number * BLOCK + at);
+        }
+    }
+    None
 }
 
 /// What stands before each frame to say who sent it: `>` and `<`, or a controller's trace words such as `PC->` and `->PC`.
@@ -107,6 +121,11 @@ impl Scanner {
         Self { framing, side, held: Vec::new(), dropped: false }
     }
 
+    /// How frames stand on its line.
+    pub fn framing(&self) -> &Framing {
+        &self.framing
+    }
+
     /// Takes the next bytes and gives each frame that they complete to `each`. Frames are borrowed from `bytes` where they lie in it whole.
     pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Item<'_>)) {
         while let Some(end) = self.framing.terminator.find(bytes) {
@@ -122,11 +141,10 @@ impl Scanner {
         self.hold(bytes);
     }
 
-    /// Says that the line fell silent. Without a terminator this ends the frame; with one it changes nothing: a frame's pieces may come late.
+    /// Says that the line fell silent, and that silence ends a frame: what is held is read as one. For lines without a terminator; one whose
+    /// pieces may come late must not be told so.
     pub fn gap(&mut self, mut each: impl FnMut(Item<'_>)) {
-        if self.framing.terminator == Terminator::Gap {
-            self.take_held(&mut each);
-        }
+        self.take_held(&mut each);
     }
 
     /// Says that bytes are missing here, or that the line is another one: what is half read does not count. Gives it back, should somebody
@@ -210,13 +228,25 @@ impl Scanner {
 
 /// The end of the last mark that something like a frame follows.
 fn last_mark(line: &[u8], mark: &[u8]) -> Option<usize> {
-    if mark.is_empty() {
-        return None;
+    let first = *mark.first()?;
+    let mut last = None;
+    let mut from = 0;
+    while let Some(found) = find(line.get(from..).unwrap_or_default(), |b| b == first) {
+        let at = from + found;
+        let rest = line.get(at..).unwrap_or_default();
+        if let Some(text) = rest.strip_prefix(mark)
+            && is_like_a_frame(text.trim_ascii_start())
+        {
+            last = Some(at + mark.len());
+        }
+        from = at + 1;
     }
-    let follows = |at: usize| {
-        let text = line.get(at + mark.len()..).unwrap_or_default().trim_ascii_start();
-        matches!(text, [first, rest @ ..] if first.is_ascii_uppercase() && rest.len() >= 3
-            && rest.iter().take(3).all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))
-    };
-    (0..line.len()).rev().find(|at| line[*at..].starts_with(mark) && follows(*at)).map(|at| at + mark.len())
+    last
+}
+
+/// Whether it begins with a capital letter and three more, or digits.
+fn is_like_a_frame(text: &[u8]) -> bool {
+    let head = text.get(..4).unwrap_or_default();
+    head.first().is_some_and(u8::is_ascii_uppercase)
+        && head.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }

@@ -16,7 +16,9 @@ fn scanned(scanner: &mut Scanner, pieces: &[&[u8]]) -> Vec<Result<(String, Optio
     for piece in pieces {
         scanner.feed(piece, |item| out.push(kept(item)));
     }
-    scanner.gap(|item| out.push(kept(item)));
+    if scanner.framing().terminator == Terminator::Gap {
+        scanner.gap(|item| out.push(kept(item)));
+    }
     out
 }
 
@@ -162,7 +164,7 @@ fn what_is_no_frame_is_refused() {
 
 #[test]
 fn frames_end_as_the_framing_says() {
-    for terminator in [Terminator::Cr, Terminator::Lf, Terminator::CrLf, Terminator::Nul] {
+    for terminator in [Terminator::Any, Terminator::Cr, Terminator::Lf, Terminator::CrLf, Terminator::Nul] {
         let mut bytes = b"C0QMid0001".to_vec();
         bytes.extend(terminator.bytes());
         bytes.extend(b"C0QMid0001er00/00");

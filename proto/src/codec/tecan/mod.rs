@@ -9,7 +9,7 @@
 //! - [`Scanner`] finds blocks in bytes that come in any pieces and says what was damaged;
 //! - [`Message`] is one block;
 //! - [`Conversation`] pairs answers with commands and knows what is said twice;
-//! - [`write`] makes blocks of both sides; [`TecanCodec`] is all of it for tokio-util;
+//! - [`mod@write`] makes blocks of both sides; [`TecanCodec`] is all of it for tokio-util;
 //! - [`errors`] knows what an error's number means.
 //!
 //! Positions are tenths of a millimetre; plunger moves (`PPR`, `MTR`, `PPA`) are steps of the diluter, whose number per microlitre
