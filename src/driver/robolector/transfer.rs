@@ -125,7 +125,7 @@ impl Robot {
         self.tell_dispensed(&dispense, &given, piston_ul, tell);
         let planned = planned.row;
         for part in &given {
-            self.book(&dispense, part, liquid_piston, planned, tell);
+            self.book(&dispense, part, (liquid_piston, piston_ul), planned, tell);
         }
         if given.is_empty() && self.role(spot) == Some(Role::Cultivation) {
             self.added(&dispense, None, piston_ul, liquid_ul, tell);
@@ -173,18 +173,19 @@ impl Robot {
         self.state.channels.get(&channel).and_then(|channel| channel.tip.clone())
     }
 
-    /// Books one portion of a dispense with its origin, and tells of it what can be told at once.
+    /// Books one portion of a dispense with its origin, and tells of it what can be told at once. `all_ul`: what all portions had
+    /// in the tip, and what the piston gave of them, which is somewhat more where the tip was blown out.
     fn book(
         &mut self,
         dispense: &Dispense<'_>,
         part: &Given,
-        all_ul: f64,
+        all_ul: (f64, f64),
         planned: Option<u32>,
         tell: &mut Teller<'_>,
     ) {
-        let share = part.piston_ul / all_ul.max(f64::MIN_POSITIVE);
+        let share = part.piston_ul / all_ul.0.max(f64::MIN_POSITIVE);
         let liquid_ul = dispense.liquid_ul.map(|volume| rounded(volume * share));
-        let piston_ul = rounded(part.piston_ul);
+        let piston_ul = rounded(all_ul.1 * share);
         let purpose = self.purpose(dispense.spot, Some(&part.origin));
         match purpose {
             Purpose::Addition => self.added(dispense, Some(&part.origin), piston_ul, liquid_ul, tell),

@@ -72,9 +72,9 @@ impl Bench {
         Self::with(profile, deck)
     }
 
-    pub fn with(profile: Profile, deck: DeckSettings) -> Self {
+    pub fn with(profile: Arc<Profile>, deck: DeckSettings) -> Self {
         let (site, device) = ("lab".parse().expect("a name"), "robot-1".parse().expect("a name"));
-        let context = Context::new(&site, &device, Arc::new(profile), jiff::tz::TimeZone::UTC, Arc::new(deck));
+        let context = Context::new(&site, &device, profile, jiff::tz::TimeZone::UTC, Arc::new(deck));
         Self {
             driver: RoboLector::new(context),
             name: "serial".into(),
@@ -96,7 +96,7 @@ impl Bench {
         self.gaps.extend(effects.gaps.into_iter().map(|(_, reason, text)| (reason, text)));
         for (_, defect) in effects.defects {
             self.defects.retain(|(code, _)| *code != defect.code);
-            self.defects.push((defect.code, defect.count));
+            self.defects.push((defect.code, defect.count.into()));
         }
         for part in effects.snapshots {
             self.snapshot.retain(|(name, _)| name != part.part);
