@@ -36,7 +36,7 @@ impl Robot {
         let places: Vec<_> = action.places().collect();
         let is_move = !places.is_empty() || matches!(action, Action::Reset { .. });
         if !is_move {
-            return self.state.access.as_ref().filter(|access| access.arm == arm).map(|access| access.id.clone());
+            return self.access_of(arm);
         }
         let over = places.into_iter().find_map(|at| {
             let piece = match self.spot(Some(at)) {
@@ -76,6 +76,11 @@ impl Robot {
         tell.tell(Body::AccessStarted(body), about);
         self.state.access = Some(Access { id: id.clone(), arm, piece, culture, started: tell.at, last: tell.at });
         Some(id)
+    }
+
+    /// The access in which an arm works now.
+    pub fn access_of(&self, arm: Arm) -> Option<String> {
+        self.state.access.as_ref().filter(|access| access.arm == arm).map(|access| access.id.clone())
     }
 
     /// Whether the arm over a cultivation has had no command for long.

@@ -137,7 +137,10 @@ impl Deck {
         best.1
     }
 
-    /// The labware whose footprint's middle is there now, and its placement.
+    /// The labware whose footprint's middle is there now.
+    ///
+    /// A Tecan's plate arm has axes of its own, whose distance from the pipetting arm's differs from carrier to carrier: what it
+    /// grips is not known.
     pub fn gripped(&self, standing: &Standing, at: Position) -> Option<u8> {
         self.centred(at, |number, piece| standing.placement(number, piece))
     }
@@ -148,6 +151,9 @@ impl Deck {
     }
 
     fn centred(&self, at: Position, placement: impl Fn(u8, &Piece) -> Option<Placement>) -> Option<u8> {
+        if self.y_axis == YAxis::ToTheFront {
+            return None;
+        }
         let (x, y) = (f64::from(at.x) / 10.0, f64::from(at.y) / 10.0);
         self.numbered()
             .filter_map(|(number, piece)| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::outlet::Outlet;
 use super::snapshot::{json, part};
 use super::star::Star;
+use super::tecan::Tecan;
 use crate::driver::{Direction, Sees};
 use crate::profile::RobolectorProfile;
 use crate::profile::robolector;
@@ -12,7 +13,9 @@ use crate::profile::robolector;
 /// A dialect on one line.
 #[derive(Debug)]
 pub(super) enum Dialect {
+    /// With the silence that ends a frame; zero where it ends none.
     Star(Box<Star>, Duration),
+    Tecan(Box<Tecan>),
 }
 
 impl Dialect {
@@ -22,13 +25,14 @@ impl Dialect {
                 let gap = if star.terminator == robolector::Terminator::None { star.gap } else { Duration::ZERO };
                 Self::Star(Box::new(Star::new(star, profile.channels, profile.replies)), gap)
             }
-            robolector::Dialect::Tecan(_) => Self::Star(Box::new(Star::new(&robolector::StarDialect { terminator: robolector::Terminator::Any, gap: Duration::ZERO, marks: None }, profile.channels, profile.replies)), Duration::ZERO),
+            robolector::Dialect::Tecan(tecan) => Self::Tecan(Box::new(Tecan::new(tecan.form, profile.replies))),
         }
     }
 
     pub fn opened(&mut self, sees: Sees) {
         match self {
             Self::Star(star, _) => star.opened(sees),
+            Self::Tecan(tecan) => tecan.opened(sees),
         }
     }
 
@@ -36,12 +40,14 @@ impl Dialect {
     pub fn piece(&self, bytes: &[u8]) -> usize {
         match self {
             Self::Star(..) => bytes.iter().position(|b| matches!(b, b'\r' | b'\n' | 0)).map_or(bytes.len(), |at| at + 1),
+            Self::Tecan(tecan) => tecan.piece(bytes),
         }
     }
 
     pub fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Outlet<'_>) {
         match self {
             Self::Star(star, _) => star.feed(direction, bytes, out),
+            Self::Tecan(tecan) => tecan.feed(direction, bytes, out),
         }
     }
 
@@ -49,13 +55,14 @@ impl Dialect {
     pub fn gap(&self) -> Option<Duration> {
         match self {
             Self::Star(_, gap) => (!gap.is_zero()).then_some(*gap),
+            Self::Tecan(_) => None,
         }
     }
 
     /// The line fell silent for so long.
     pub fn silent(&mut self, out: &mut Outlet<'_>) {
-        match self {
-            Self::Star(star, _) => star.gap(out),
+        if let Self::Star(star, _) = self {
+            star.gap(out);
         }
     }
 
@@ -63,6 +70,7 @@ impl Dialect {
     pub fn expire(&mut self, out: &mut Outlet<'_>) {
         match self {
             Self::Star(star, _) => star.expire(out),
+            Self::Tecan(tecan) => tecan.expire(out),
         }
     }
 
@@ -70,6 +78,7 @@ impl Dialect {
     pub fn give_up(&mut self, out: &mut Outlet<'_>) {
         match self {
             Self::Star(star, _) => star.give_up(out),
+            Self::Tecan(tecan) => tecan.give_up(out),
         }
     }
 
@@ -77,6 +86,7 @@ impl Dialect {
     pub fn cut(&mut self) {
         match self {
             Self::Star(star, _) => star.cut(),
+            Self::Tecan(tecan) => tecan.cut(),
         }
     }
 
@@ -84,6 +94,7 @@ impl Dialect {
     pub fn patience(&self) -> Option<Duration> {
         match self {
             Self::Star(star, _) => star.patience(),
+            Self::Tecan(tecan) => tecan.patience(),
         }
     }
 
@@ -91,6 +102,7 @@ impl Dialect {
     pub fn held(&self) -> [(&'static str, &[u8]); 3] {
         match self {
             Self::Star(star, _) => star.held(),
+            Self::Tecan(tecan) => tecan.held(),
         }
     }
 
@@ -101,24 +113,21 @@ impl Dialect {
     pub fn resume(&mut self, side: &str, held: &[u8]) {
         match self {
             Self::Star(star, _) => star.resume(side, held),
+            Self::Tecan(tecan) => tecan.resume(side, held),
         }
     }
 
     pub fn save(&self) -> Vec<u8> {
         match self {
             Self::Star(star, _) => json(&star.pairing),
+            Self::Tecan(tecan) => json(&tecan.talk),
         }
     }
 
     pub fn restore(&mut self, saved: &[u8]) -> bool {
         match self {
-            Self::Star(star, _) => match part(saved) {
-                Some(pairing) => {
-                    star.pairing = pairing;
-                    true
-                }
-                None => false,
-            },
+            Self::Star(star, _) => part(saved).map(|pairing| star.pairing = pairing).is_some(),
+            Self::Tecan(tecan) => part(saved).map(|talk| tecan.talk = talk).is_some(),
         }
     }
 
@@ -126,6 +135,7 @@ impl Dialect {
     pub fn reset(&mut self) {
         match self {
             Self::Star(star, _) => star.pairing = super::star::Pairing::default(),
+            Self::Tecan(tecan) => tecan.talk = super::tecan::Talk::default(),
         }
     }
 }

@@ -26,6 +26,8 @@ mod sampling;
 mod snapshot;
 mod star;
 mod star_actions;
+mod tecan;
+mod tecan_motion;
 mod telling;
 #[cfg(test)]
 mod tests;

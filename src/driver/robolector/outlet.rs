@@ -2,12 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::action::{Action, Done};
+use super::action::{Action, Arm, Done};
 use super::robot::Robot;
 use super::telling::Teller;
 use crate::driver::{Effects, SourceName};
 use crate::event::cultivation::Defect;
-use crate::event::liquid::ModuleError;
 use crate::event::{EventSource, TimeQuality};
 
 /// Kinds of defects that are counted.
@@ -49,6 +48,11 @@ impl Outlet<'_> {
     /// A command was given.
     pub fn approach(&mut self, action: &Action) -> Option<String> {
         self.telling(self.at, self.offset, |robot, tell| robot.approach(action, tell))
+    }
+
+    /// The access in which the pipetting arm works now.
+    pub fn access(&self) -> Option<String> {
+        self.robot.access_of(Arm::Channels)
     }
 
     /// A command was carried out, or is taken to be.
@@ -100,10 +104,5 @@ impl Outlet<'_> {
             format: format.to_owned(),
         };
         self.effects.identity = Some(crate::driver::Identity { instrument, ..crate::driver::Identity::default() });
-    }
-
-    /// What a technician reads of an instrument's error, for a defect or gap.
-    pub fn words(errors: &[ModuleError]) -> String {
-        errors.iter().map(|error| error.text.as_str()).collect::<Vec<_>>().join("; ")
     }
 }

@@ -1,4 +1,5 @@
 //! Tests of the driver.
 
+mod evo;
 mod protocols;
 mod support;
