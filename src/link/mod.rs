@@ -4,3 +4,4 @@
 //! from which it can go on after a restart.
 
 pub mod files;
+pub mod stream;
