@@ -152,7 +152,7 @@ fn the_axes_own_errors_tell_which_tips_failed() {
     talk.answer("C5L");
     assert!(talk.bench.noted("failed").is_empty(), "the host's question may tell more");
     talk.command("C5REE0");
-    talk.answer("C5@@@@@R@@@@@");
+    talk.answer("C5@@@@@@R@@@@@");
     let failed = talk.bench.noted("failed");
     assert_eq!(failed.len(), 1, "{failed:?}");
     assert!(failed[0].starts_with("failed aspirate at fp C02 by 3: "), "{failed:?}");
