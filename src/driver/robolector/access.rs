@@ -41,7 +41,9 @@ impl Robot {
         let over = places.into_iter().find_map(|at| {
             let piece = match self.spot(Some(at)) {
                 super::deck::Spot::Well { piece, .. } | super::deck::Spot::Between { piece, .. } => piece,
-                super::deck::Spot::Nowhere => self.deck.gripped(&self.state.standing, at).filter(|_| arm == Arm::Gripper)?,
+                super::deck::Spot::Nowhere => {
+                    self.deck.gripped(&self.state.standing, at).filter(|_| arm == Arm::Gripper)?
+                }
             };
             self.deck.piece(piece).is_some_and(|piece| piece.role == Role::Cultivation).then_some(piece)
         });

@@ -178,8 +178,8 @@ impl Deck {
             y_mm: f64::from(to.y) / 10.0 - size_y / 2.0,
             rotation,
         };
-        let is_home = (placement.x_mm - it.home.x_mm).hypot(placement.y_mm - it.home.y_mm) < 1.0
-            && rotation == it.home.rotation;
+        let is_home =
+            (placement.x_mm - it.home.x_mm).hypot(placement.y_mm - it.home.y_mm) < 1.0 && rotation == it.home.rotation;
         if is_home {
             standing.moved.remove(&piece);
         } else {

@@ -39,7 +39,9 @@ impl Dialect {
     /// How many of these bytes can complete one frame at most.
     pub fn piece(&self, bytes: &[u8]) -> usize {
         match self {
-            Self::Star(..) => bytes.iter().position(|b| matches!(b, b'\r' | b'\n' | 0)).map_or(bytes.len(), |at| at + 1),
+            Self::Star(..) => {
+                bytes.iter().position(|b| matches!(b, b'\r' | b'\n' | 0)).map_or(bytes.len(), |at| at + 1)
+            }
             Self::Tecan(tecan) => tecan.piece(bytes),
         }
     }

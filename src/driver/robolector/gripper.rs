@@ -70,7 +70,8 @@ impl Robot {
             _ => done.outcome,
         };
         let to = self.deck_place(at);
-        let Some(held) = self.state.gripper.take().filter(|held| held.piece.is_some() || self.deck.laid_out(at).is_none())
+        let Some(held) =
+            self.state.gripper.take().filter(|held| held.piece.is_some() || self.deck.laid_out(at).is_none())
         else {
             return self.loaded(at, to, outcome, tell);
         };
@@ -142,10 +143,8 @@ impl Robot {
             let text = error.text.clone();
             return self.gripper_lost("gripped-and-lost", text, errors.to_vec(), Outcome::Failed, tell);
         }
-        let piece = self.state.gripper.as_ref().map_or_else(
-            || self.deck.gripped(&self.state.standing, at),
-            |held| held.piece,
-        );
+        let piece =
+            self.state.gripper.as_ref().map_or_else(|| self.deck.gripped(&self.state.standing, at), |held| held.piece);
         let from = self.state.gripper.as_ref().map_or(at, |held| held.from);
         let plate = self.plate(piece, tell);
         let about = self.about_plate(piece, plate.as_ref());

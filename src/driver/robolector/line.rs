@@ -126,7 +126,7 @@ impl Line {
             Mode::Host => Sees::Both,
         };
         self.dialect.opened(sees);
-        self.host = (mode == Mode::Host).then(|| Host::new(&self.context));
+        self.host = self.context.profile.robolector().filter(|_| mode == Mode::Host).map(Host::new);
         let name = match (mode, sees) {
             (Mode::Host, _) => "hosting",
             (_, Sees::Both) => "listening",

@@ -21,6 +21,7 @@ mod host;
 mod line;
 mod outlet;
 mod plan;
+mod queries;
 mod robot;
 mod sampling;
 mod snapshot;
@@ -42,7 +43,8 @@ use instrument_proto::geometry::YAxis;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Driver, Effects, Input, SourceName};
+use super::{Driver, Effects, FileInput, Input, SourceName, WORKLISTS};
+use crate::event::cultivation::Defect;
 use crate::event::{DeviceId, EventSource, SiteId};
 use crate::profile::deck::DeckSettings;
 use crate::profile::robolector::Dialect as Speech;
@@ -50,7 +52,7 @@ use crate::profile::{Profile, RobolectorProfile};
 use deck::Deck;
 use dialect::Dialect;
 use line::Line;
-use plan::Plan;
+use plan::{Plan, Worklists};
 use robot::{Robot, State};
 use volumes::Balances;
 
@@ -93,18 +95,20 @@ pub fn driver(context: Context) -> impl Driver {
 struct RoboLector {
     context: Arc<Context>,
     lines: BTreeMap<SourceName, Line>,
+    worklists: Worklists,
 }
 
 impl RoboLector {
     fn new(context: Context) -> Self {
-        Self { context: Arc::new(context), lines: BTreeMap::new() }
+        Self { context: Arc::new(context), lines: BTreeMap::new(), worklists: Worklists::default() }
     }
 
     fn line(&mut self, name: &SourceName) -> Option<&mut Line> {
         let profile = self.context.profile.robolector()?;
-        let context = &self.context;
+        let (context, worklists) = (&self.context, &self.worklists);
         Some(self.lines.entry(name.clone()).or_insert_with(|| {
-            let robot = robot(profile, &context.deck);
+            let mut robot = robot(profile, &context.deck);
+            robot.plan = worklists.plan(&robot.deck);
             Line::new(name.clone(), context.clone(), robot, Dialect::new(profile))
         }))
     }
@@ -134,6 +138,16 @@ impl Driver for RoboLector {
             Input::Timer(timer) => {
                 if let Some(line) = self.lines.get_mut(&timer.source) {
                     line.timer(timer, now, effects);
+                }
+            }
+            Input::File(name, FileInput::Member { name: worklist, bytes }) if &**name == WORKLISTS => {
+                for (number, error) in (1..).zip(self.worklists.read(worklist, bytes)) {
+                    let text = format!("{worklist}, {error}");
+                    let defect = Defect { code: "worklist-line", count: number, first_offset: 0, text };
+                    effects.defects.push((name.clone(), defect));
+                }
+                for line in self.lines.values_mut() {
+                    line.robot.plan = self.worklists.plan(&line.robot.deck);
                 }
             }
             Input::File(..) => {}

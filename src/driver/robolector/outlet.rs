@@ -5,9 +5,11 @@ use jiff::Timestamp;
 use super::action::{Action, Arm, Done};
 use super::robot::Robot;
 use super::telling::Teller;
-use crate::driver::{Effects, SourceName};
+use crate::driver::{Effects, Request, SourceName};
+use crate::event::body::Body;
 use crate::event::cultivation::Defect;
-use crate::event::{EventSource, TimeQuality};
+use crate::event::device::Faulted;
+use crate::event::{EventSource, Subject, TimeQuality};
 
 /// Kinds of defects that are counted.
 const MAX_DEFECTS: usize = 16;
@@ -96,13 +98,20 @@ impl Outlet<'_> {
         self.effects.gaps.push((self.name.clone(), reason, text));
     }
 
+    /// Something keeps the driver from its work.
+    pub fn fault(&mut self, fault: Faulted) {
+        self.telling(self.at, self.offset, |_, tell| tell.tell(Body::DeviceFaulted(fault), Subject::Device));
+    }
+
+    /// Writes to the line, in host mode.
+    pub fn send(&mut self, bytes: Vec<u8>) {
+        self.effects.requests.push(Request::Send { source: self.name.clone(), bytes });
+    }
+
     /// What the instrument says of itself.
     pub fn identity(&mut self, software: String, format: &'static str) {
-        let instrument = crate::event::cultivation::Instrument {
-            serial: None,
-            software: Some(software),
-            format: format.to_owned(),
-        };
+        let instrument =
+            crate::event::cultivation::Instrument { serial: None, software: Some(software), format: format.to_owned() };
         self.effects.identity = Some(crate::driver::Identity { instrument, ..crate::driver::Identity::default() });
     }
 }

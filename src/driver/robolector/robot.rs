@@ -190,8 +190,13 @@ impl Robot {
         if arm == Arm::Gripper {
             return self.gripper_reset(tell);
         }
-        let channels: Vec<u8> =
-            self.state.channels.keys().copied().filter(|channel| (*channel >= HEAD_96) == (arm == Arm::Head96)).collect();
+        let channels: Vec<u8> = self
+            .state
+            .channels
+            .keys()
+            .copied()
+            .filter(|channel| (*channel >= HEAD_96) == (arm == Arm::Head96))
+            .collect();
         for channel in channels {
             self.finish(channel, Ending::Reset, done, tell);
             self.state.channels.remove(&channel);

@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use instrument_proto::codec::star::{
-    Frame, Framing, Item, Key, Marks, Outstanding, Scanner, Side, Terminator,
-};
+use instrument_proto::codec::star::{Frame, Framing, Item, Key, Marks, Outstanding, Scanner, Side, Terminator};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +88,6 @@ pub(super) struct Star {
     to: Scanner,
     from: Scanner,
     either: Scanner,
-    any_terminator: bool,
     channels: u8,
     replies: ReplyTimes,
     sees: Sees,
@@ -100,7 +97,8 @@ pub(super) struct Star {
 impl Star {
     pub fn new(dialect: &StarDialect, channels: u8, replies: ReplyTimes) -> Self {
         let terminator = match dialect.terminator {
-            robolector::Terminator::Any | robolector::Terminator::CrLf => Terminator::CrLf,
+            robolector::Terminator::Any => Terminator::Any,
+            robolector::Terminator::CrLf => Terminator::CrLf,
             robolector::Terminator::Cr => Terminator::Cr,
             robolector::Terminator::Lf => Terminator::Lf,
             robolector::Terminator::Nul => Terminator::Nul,
@@ -115,7 +113,6 @@ impl Star {
             to: Scanner::new(framing.clone(), Some(Side::Command)),
             from: Scanner::new(framing.clone(), Some(Side::Reply)),
             either: Scanner::new(framing, None),
-            any_terminator: dialect.terminator == robolector::Terminator::Any,
             channels,
             replies,
             sees: Sees::Both,
@@ -150,19 +147,13 @@ impl Star {
     }
 
     pub fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Outlet<'_>) {
-        let without_zeros: Vec<u8>;
-        let bytes = if self.any_terminator && bytes.contains(&0) {
-            without_zeros = bytes.iter().map(|byte| if *byte == 0 { b'\r' } else { *byte }).collect();
-            &without_zeros
-        } else {
-            bytes
-        };
         let scanner = match direction {
             Direction::ToInstrument => &mut self.to,
             Direction::FromInstrument => &mut self.from,
             Direction::Either => &mut self.either,
         };
-        let (pairing, line) = (&mut self.pairing, Line { channels: self.channels, sees: self.sees, times: self.replies });
+        let (pairing, line) =
+            (&mut self.pairing, Line { channels: self.channels, sees: self.sees, times: self.replies });
         scanner.feed(bytes, |item| pairing.item(item, line, out));
         self.pairing.release(line, out);
     }
@@ -361,7 +352,8 @@ impl Pairing {
             Note::Query { .. } => {}
             Note::Unreadable { why, .. } => {
                 if is_ok && matters(frame) {
-                    let text = format!("{}{} was carried out, but was not read whole: {why}", frame.module, frame.command);
+                    let text =
+                        format!("{}{} was carried out, but was not read whole: {why}", frame.module, frame.command);
                     out.gap("unreadable-command", text);
                 }
             }
@@ -418,7 +410,10 @@ impl Pairing {
             return out.defect("late-reply", &format!("{}{} after its time", frame.module, frame.command));
         }
         out.defect("unpaired-reply", &format!("{}{} answers nothing that was seen", frame.module, frame.command));
-        if self.synced && matters(frame) && frame.report().is_ok_and(|report| report.is_none_or(|report| report.is_ok())) {
+        if self.synced
+            && matters(frame)
+            && frame.report().is_ok_and(|report| report.is_none_or(|report| report.is_ok()))
+        {
             let text = format!("{}{} was carried out, but its command was not seen", frame.module, frame.command);
             out.gap("unpaired-reply", text);
         }
@@ -437,7 +432,9 @@ impl Pairing {
             self.lose(pending.key, &pending.note, out);
         }
         for job in &mut self.jobs {
-            if let Some(answer) = job.answer.as_mut().filter(|answer| answer.open && over(answer.at, line.times.command)) {
+            if let Some(answer) =
+                job.answer.as_mut().filter(|answer| answer.open && over(answer.at, line.times.command))
+            {
                 answer.open = false;
                 answer.outcome = Outcome::Unknown;
             }
@@ -468,7 +465,8 @@ fn tell(job: Job, line: Line, out: &mut Outlet<'_>) {
     let Ok(frame) = Frame::read(job.text.as_bytes(), Some(Side::Command)) else { return };
     let Ok(Some(mut action)) = action(&frame, line.channels) else { return };
     let Some(answer) = job.answer else {
-        let text = format!("no reply to {}{} came: whether it was carried out is not known", frame.module, frame.command);
+        let text =
+            format!("no reply to {}{} came: whether it was carried out is not known", frame.module, frame.command);
         out.gap("lost-reply", text);
         let flags = vec![LiquidFlag::ReplyLost];
         let (access, at, offset) = (job.access, job.sent, job.offset);

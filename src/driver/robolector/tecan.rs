@@ -73,10 +73,6 @@ impl Tecan {
         self.talk.synced = false;
     }
 
-    pub fn form(&self) -> Form {
-        self.form
-    }
-
     /// How many of these bytes can complete one block at most.
     pub fn piece(&self, bytes: &[u8]) -> usize {
         const ETX: u8 = 3;
@@ -204,12 +200,8 @@ impl Talk {
 
     fn command_alone(&mut self, message: &Message<'_>, out: &mut Outlet<'_>) {
         let Body::Command { text } = message.body else { return };
-        let note = Note {
-            text: String::from_utf8_lossy(text).into_owned(),
-            sent: out.at,
-            offset: out.offset,
-            matters: true,
-        };
+        let note =
+            Note { text: String::from_utf8_lossy(text).into_owned(), sent: out.at, offset: out.offset, matters: true };
         // A host repeats a command that it believes lost.
         if matches!(self.conversation.place(message, || note), Seen::Repeat { .. }) {
             return;

@@ -239,7 +239,8 @@ impl Robot {
             outcome = worse(outcome, origin.outcome);
         }
         let row = origin.and_then(|origin| origin.planned).and_then(|row| self.plan.row(row));
-        let substance = row.map_or_else(|| "unknown".to_owned(), |row| row.id.as_ref().unwrap_or(&row.rack).to_string());
+        let substance =
+            row.map_or_else(|| "unknown".to_owned(), |row| row.id.as_ref().unwrap_or(&row.rack).to_string());
         let body = Added {
             cultivation: self.culture(piece, tell),
             well,
@@ -268,8 +269,7 @@ impl Robot {
     ) {
         let mut flags = dispense.flags.clone();
         flags.extend(origin.flags.iter().copied());
-        let destination =
-            Place { volume_ul: liquid_ul, piston_volume_ul: Some(piston_ul), ..dispense.place.clone() };
+        let destination = Place { volume_ul: liquid_ul, piston_volume_ul: Some(piston_ul), ..dispense.place.clone() };
         let source = self.origin_place(origin, piston_ul, liquid_ul, tell);
         let about = subject(&source);
         let body = transfer::Completed {

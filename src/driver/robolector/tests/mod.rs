@@ -1,5 +1,7 @@
 //! Tests of the driver.
 
 mod evo;
+mod faults;
+mod host;
 mod protocols;
 mod support;

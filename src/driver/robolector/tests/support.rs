@@ -305,11 +305,9 @@ fn note(body: &Body) -> String {
             it.succeeded_channels
         ),
         Body::AccessStarted(_) => "access".to_owned(),
-        Body::AccessEnded(it) => format!(
-            "access ended: {} after {}",
-            it.reason.unwrap_or("?"),
-            it.duration_s.unwrap_or(-1.0)
-        ),
+        Body::AccessEnded(it) => {
+            format!("access ended: {} after {}", it.reason.unwrap_or("?"), it.duration_s.unwrap_or(-1.0))
+        }
         Body::PlateMoved(it) => format!(
             "moved {} from {} to {} turned {}{}",
             it.labware.as_deref().unwrap_or("?"),
