@@ -2,7 +2,7 @@
 
 use instrument_proto::geometry::{Position, YAxis};
 
-use super::deck::Deck;
+use super::deck::{Deck, Place};
 use super::plan::Transfer;
 
 /// The least distance between two channels, tenths of a millimetre.
@@ -53,7 +53,8 @@ impl Arrangement {
         fit
     }
 
-    /// Batches of transfers; those from or to what is not on the deck are left out.
+    /// Batches of transfers; those from or to what is not on the deck are left out. Over labware of one well, a trough, channels stand side by
+    /// side.
     pub fn batches(&self, deck: &Deck, transfers: &[Transfer], channels: u8) -> Vec<Vec<Hop>> {
         let placed: Vec<(Transfer, Position, Position)> = transfers
             .iter()
@@ -64,11 +65,24 @@ impl Arrangement {
         let mut rest = placed.as_slice();
         let mut batches = Vec::new();
         while !rest.is_empty() {
-            let sources: Vec<Position> = rest.iter().map(|(_, from, _)| *from).collect();
+            let at_one = |place: &Place| deck.named(&place.labware).is_some_and(|piece| piece.kind.rows == 1);
+            let spread = |place: &Place, at: Position, index: i32| match at_one(place) {
+                true => self.beside(at, index),
+                false => at,
+            };
+            let spaced: Vec<(Position, Position)> = (0i32..)
+                .zip(rest)
+                .take(usize::from(channels))
+                .map(|(index, (transfer, from, to))| {
+                    (spread(&transfer.source, *from, index), spread(&transfer.destination, *to, index))
+                })
+                .collect();
+            let sources: Vec<Position> = spaced.iter().map(|(from, _)| *from).collect();
             let (batch, after) = rest.split_at(self.fitting(&sources, usize::from(channels)));
             let hops = (1u8..)
                 .zip(batch)
-                .map(|(channel, (transfer, from, to))| Hop {
+                .zip(&spaced)
+                .map(|((channel, (transfer, ..)), (from, to))| Hop {
                     channel,
                     transfer: transfer.clone(),
                     from: *from,
@@ -79,6 +93,15 @@ impl Arrangement {
             rest = after;
         }
         batches
+    }
+
+    /// So many channels further towards the operator, around a middle.
+    fn beside(&self, at: Position, index: i32) -> Position {
+        let forward = (index - 3) * CLOSEST - CLOSEST / 2;
+        match self.y_axis {
+            YAxis::ToTheBack => Position { x: at.x, y: at.y - forward },
+            YAxis::ToTheFront => Position { x: at.x, y: at.y + forward },
+        }
     }
 
     /// Parts of a batch whose channels can give at once.

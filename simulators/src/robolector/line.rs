@@ -33,6 +33,9 @@ struct Plugged {
     terminal: PathBuf,
 }
 
+/// How often an unplugged line looks whether all is read, 5 ms apart: a second.
+const MOST_LOOKS: u32 = 200;
+
 /// What became of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carried {
@@ -73,11 +76,18 @@ impl Line {
     /// Pulls the cable: the terminal hangs up and the link is gone. Waits a little for what is on the line to be read, save `unread` bytes of it.
     pub fn unplug(&mut self, unread: u64) {
         if let Some(plugged) = self.plugged.take() {
-            for _ in 0..20 {
-                if plugged.waiting().is_none_or(|waiting| waiting <= unread) {
+            // What was just written may not be counted yet, so it counts as read only when it is so twice.
+            let mut read = 0;
+            for _ in 0..MOST_LOOKS {
+                plugged.look(PollFlags::empty(), 5);
+                match plugged.waiting() {
+                    None => break,
+                    Some(waiting) if waiting <= unread => read += 1,
+                    Some(_) => read = 0,
+                }
+                if read == 2 {
                     break;
                 }
-                plugged.look(PollFlags::empty(), 5);
             }
             // Gone already, then.
             let _ = fs::remove_file(&self.path);

@@ -11,6 +11,17 @@ pub(super) struct Piece {
     pub after_s: f64,
 }
 
+/// Whether the cable can be pulled in the middle of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pull {
+    /// In any case.
+    Now,
+    /// Where the fault strikes.
+    Maybe,
+    /// It is not plugged in.
+    No,
+}
+
 /// What becomes of one frame.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mangled {
@@ -38,11 +49,12 @@ impl Mangler {
         Self { faults, random, held: [Vec::new(), Vec::new()] }
     }
 
-    /// What is written for a frame. `pull` pulls the cable in its middle in any case; `one_line` says that both sides share a line.
-    pub fn mangle(&mut self, said: &Utterance, pull: bool, one_line: bool) -> Mangled {
+    /// What is written for a frame. `one_line` says that both sides share a line.
+    pub fn mangle(&mut self, said: &Utterance, pull: Pull, one_line: bool) -> Mangled {
         let mut bytes = said.bytes.clone();
         let mut out = Mangled { pieces: Vec::new(), faults: Vec::new(), damaged: false, pulled: false };
-        if (pull || self.strikes(Fault::Unplug)) && bytes.len() > 1 {
+        let pulled = pull == Pull::Now || (pull == Pull::Maybe && self.strikes(Fault::Unplug));
+        if pulled && bytes.len() > 1 {
             let half = self.random.usize(1..bytes.len());
             bytes.truncate(half);
             out.faults.push(Fault::Unplug);

@@ -15,7 +15,7 @@ use super::deck::Deck;
 use super::fault::{Fault, Faults};
 use super::host::Host;
 use super::line::{Carried, Line, LineError};
-use super::mangle::Mangler;
+use super::mangle::{Mangler, Pull};
 use super::performer::Performer;
 use super::plan::{Access, Plan};
 use super::star::Star;
@@ -338,10 +338,14 @@ impl Work {
         said: &Utterance,
         happened: &mut Vec<(&'static str, String)>,
     ) -> Result<Result<bool, Off>, RobotError> {
-        let pull = self.pulls.load(Ordering::SeqCst) > 0 && self.plug_at.is_none();
+        let pull = match (self.plug_at, self.pulls.load(Ordering::SeqCst)) {
+            (Some(_), _) => Pull::No,
+            (None, 0) => Pull::Maybe,
+            (None, _) => Pull::Now,
+        };
         let one_line = self.lines.robot.is_none();
         let mangled = self.mangler.mangle(said, pull, one_line);
-        if pull && mangled.pulled {
+        if pull == Pull::Now && mangled.pulled {
             self.pulls.fetch_sub(1, Ordering::SeqCst);
         }
         let mut whole = !mangled.damaged;

@@ -256,7 +256,9 @@ impl Voice for Star {
         );
         let reply = self.reply("C0", "AS", &slaves(hops, failed));
         let late = failed.iter().any(|(_, fault)| *fault == Fault::SlaveTimeout);
-        vec![self.step(&text, &reply, if late { SLAVE_TIMEOUT } else { ASPIRATE }).with(truth)]
+        let mut step = self.step(&text, &reply, if late { SLAVE_TIMEOUT } else { ASPIRATE }).with(truth);
+        step.faults.extend(late.then_some(Fault::SlaveTimeout));
+        vec![step]
     }
 
     fn dispense(&mut self, hops: &[Hop], truth: Vec<What>) -> Vec<Step> {
