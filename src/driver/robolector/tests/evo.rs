@@ -204,3 +204,23 @@ fn only_commands_are_visible() {
     assert_eq!(completed.len(), 4);
     assert!(completed.iter().all(|note| note.contains(" Unknown CommandsOnly")), "{completed:?}");
 }
+
+/// All protocols as they stand on an RS-232 line.
+pub fn session() -> Vec<(Direction, Vec<u8>)> {
+    let mut letter = write::FIRST_LETTER;
+    let mut session = Vec::new();
+    for line in PROTOCOLS.lines().filter(|line| !line.starts_with('#')) {
+        let text = line.trim_start();
+        let module = Module::new(&text.as_bytes()[..2]).expect("a module");
+        if line.starts_with(' ') {
+            session.push((Direction::FromInstrument, write::acknowledge(module)));
+            let (status, data) = (text.as_bytes()[2] - b'@', &text.as_bytes()[3..]);
+            session.push((Direction::FromInstrument, write::answer(Form::Serial, letter, module, status, data)));
+        } else {
+            letter = write::next_letter(letter);
+            session
+                .push((Direction::ToInstrument, write::command(Form::Serial, letter, module, &text.as_bytes()[2..])));
+        }
+    }
+    session
+}

@@ -4,4 +4,6 @@ mod evo;
 mod faults;
 mod host;
 mod protocols;
+mod splits;
 mod support;
+mod worklists;
