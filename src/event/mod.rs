@@ -7,8 +7,11 @@ pub mod cultivation;
 pub mod device;
 pub mod envelope;
 pub mod ids;
+pub mod labware;
+pub mod liquid;
 pub mod sampling;
 pub mod schema;
+pub mod transfer;
 pub mod well;
 
 use std::fmt::Write as _;

@@ -156,6 +156,8 @@ pub(super) fn text(fault: &Fault) -> String {
 
 fn any_module(trace: u8) -> Option<&'static str> {
     Some(match trace {
+        // What the master says of a module that it waited for in vain.
+        11 => "did not answer the master in time and may still be at work",
         20 => "its memory cannot be read",
         30 => "unknown command",
         31 => "unknown parameter",
