@@ -254,7 +254,12 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
         Kind::Biolector(_) => {
             Box::new(driver::biolector::driver(driver::biolector::Context::new(site, &settings.id, profile, zone)))
         }
-        Kind::Robolector(_) | Kind::Zenotof(_) => Box::new(Unheard),
+        Kind::Robolector(_) => {
+            let deck = Arc::new(settings.deck.clone());
+            let context = driver::robolector::Context::new(site, &settings.id, profile, zone, deck);
+            Box::new(driver::robolector::driver(context))
+        }
+        Kind::Zenotof(_) => Box::new(Unheard),
     }
 }
 
@@ -283,6 +288,7 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         let position = kept.line.take();
         links.line = Some(Line::new(link, position.as_deref()));
         links.stream = Some(stream::spawn(stream::Start {
+            device: settings.id.clone(),
             settings: stream,
             time_zone: settings.time_zone.clone(),
             worklists: settings.deck.worklists.clone(),

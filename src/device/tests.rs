@@ -145,7 +145,13 @@ impl Bench {
         };
         let record = Record::new(Store::Journal(journal.clone()), device.id.clone(), origin, own.as_deref());
         let line = Line::new(link, position.as_deref());
-        let start = Start { settings, time_zone: device.time_zone.clone(), worklists: Vec::new(), position };
+        let start = Start {
+            device: device.id.clone(),
+            settings,
+            time_zone: device.time_zone.clone(),
+            worklists: Vec::new(),
+            position,
+        };
         let links = Links { stream: Some(stream::spawn(start)), line: Some(line), ..Links::default() };
         let (board, pulse) = (self.board.clone(), Arc::new(Pulse::default()));
         let actor = Actor::new(device, Box::<Lines>::default(), links, record, Silence::default(), board, pulse);

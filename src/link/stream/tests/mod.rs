@@ -1,5 +1,6 @@
 mod plans;
 mod ports;
+mod recordings;
 mod sessions;
 mod traces;
 

@@ -40,7 +40,7 @@ fn start_at(port: Port, mode: Mode, roots: Option<Roots>) -> (StreamLink, Inlet)
         None => ports,
     };
     let worklists = worklists::Worklists::new(Vec::new());
-    tokio::spawn(session::run(ports, mode, outlet, written, worklists, (stop.clone(), again.clone())));
+    tokio::spawn(session::run(ports, mode, outlet, written, worklists, None, (stop.clone(), again.clone())));
     (StreamLink { stop, again, writes: (mode == Mode::Host).then_some(writes) }, inlet)
 }
 
@@ -255,7 +255,13 @@ async fn a_device_server_is_followed_over_its_restarts() {
     let port = server.local_addr().expect("an address").port();
     let address = crate::config::ports::Address { host: "127.0.0.1".to_owned(), port };
     let settings = StreamSettings { line: Line::Tcp { address, replies: None }, mode: Mode::Host, capture: None };
-    let start = Start { settings, time_zone: TimeZone::UTC, worklists: Vec::new(), position: None };
+    let start = Start {
+        device: "robot".parse().expect("an id"),
+        settings,
+        time_zone: TimeZone::UTC,
+        worklists: Vec::new(),
+        position: None,
+    };
     let (link, mut inlet) = spawn(start);
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     for round in 0..3 {

@@ -47,7 +47,7 @@ fn start(mode: Mode, waits: bool, attempts: impl IntoIterator<Item = Attempt>) -
     let (writes, written) = mpsc::channel(WRITES);
     let bench = Bench { attempts: attempts.into_iter().collect(), waits };
     let worklists = worklists::Worklists::new(Vec::new());
-    tokio::spawn(session::run(bench, mode, outlet, written, worklists, (stop.clone(), again.clone())));
+    tokio::spawn(session::run(bench, mode, outlet, written, worklists, None, (stop.clone(), again.clone())));
     (StreamLink { stop, again, writes: (mode == Mode::Host).then_some(writes) }, inlet)
 }
 

@@ -11,7 +11,13 @@ fn follow(file: &Path, position: Option<Vec<u8>>) -> (StreamLink, Inlet) {
     let line =
         Line::Trace { file: file.to_owned(), format: TraceFormat::Lines, poll_interval: Duration::from_millis(10) };
     let settings = StreamSettings { line, mode: Mode::Listen { sees: Sees::Both }, capture: None };
-    spawn(Start { settings, time_zone: TimeZone::UTC, worklists: Vec::new(), position })
+    spawn(Start {
+        device: "robot".parse().expect("an id"),
+        settings,
+        time_zone: TimeZone::UTC,
+        worklists: Vec::new(),
+        position,
+    })
 }
 
 fn append(file: &Path, text: &str) {
