@@ -28,6 +28,9 @@ pub(super) struct Talk {
     /// Answers that may still come though they are not awaited: late ones, and those to repeated commands.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     excused: VecDeque<(Module, Option<u8>)>,
+    /// Whether a block was damaged while an answer was awaited: without letters the answer may be to that block.
+    #[serde(default)]
+    damaged: bool,
     /// The last letter of each module, and how many in a row followed each other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     letters: Vec<(Module, u8, u8)>,
@@ -131,6 +134,7 @@ impl Tecan {
             Item::Damaged { bytes, why } => {
                 let code = if matches!(why, Damage::Checksum { .. }) { "checksum-error" } else { "unreadable-frame" };
                 out.defect(code, &format!("{why}: {}", String::from_utf8_lossy(bytes)));
+                talk.damaged |= looks_like_text(bytes) && talk.conversation.pending().next().is_some();
             }
         });
     }
@@ -178,6 +182,7 @@ impl Talk {
             Ok(effect) => effect,
             Err(why) => {
                 out.defect("unreadable-command", &format!("{}: {why}", message.module));
+                self.missed(message.module, out);
                 Effect::default()
             }
         };
@@ -204,7 +209,13 @@ impl Talk {
                     out.approach(action);
                 }
             }
-            Seen::Answer(pending) => self.answered(pending, message, out),
+            Seen::Answer(pending) => {
+                let doubtful = pending.letter.is_none() && std::mem::take(&mut self.damaged);
+                self.answered(pending, message, out);
+                if doubtful {
+                    self.missed(message.module, out);
+                }
+            }
             Seen::Orphan => self.orphan(message, out),
             Seen::Repeat { answered } => {
                 out.defect("repeated-command", &format!("{} was told twice", message.module));
@@ -285,7 +296,10 @@ impl Talk {
                 let how = How { outcome: Outcome::Unknown, flags: vec![LiquidFlag::CommandsOnly], access, at, offset };
                 self.carry_out(effect, &how, out);
             }
-            Err(why) => out.defect("unreadable-command", &format!("{}: {why}", message.module)),
+            Err(why) => {
+                out.defect("unreadable-command", &format!("{}: {why}", message.module));
+                self.missed(message.module, out);
+            }
         }
     }
 
@@ -301,6 +315,9 @@ impl Talk {
         let Some(effect) = self.effect_of(module, &note) else { return };
         let (at, offset) = (out.at, out.offset);
         if status != 0 {
+            if is_pipetting_arm(module.as_str()) {
+                self.motion.failed(&note.text);
+            }
             let failure = Failure { module, text: note.text, status, at, offset, access: out.access() };
             let waits = is_pipetting_arm(module.as_str()) && effect.tips.len() > 1;
             self.failure = Some(failure);
@@ -415,6 +432,11 @@ impl Talk {
             self.lost(pending, out);
         }
     }
+}
+
+/// Whether damaged bytes hold words, so that they were a block and no noise.
+fn looks_like_text(bytes: &[u8]) -> bool {
+    bytes.windows(5).any(|five| five.iter().all(|byte| byte.is_ascii_graphic()))
 }
 
 /// How a command went.

@@ -83,6 +83,18 @@ impl Motion {
         *self = Self { used: self.used, is_gripping: self.is_gripping, ..Self::default() };
     }
 
+    /// A command failed half way: what it moves may be anywhere.
+    pub fn failed(&mut self, command: &str) {
+        match command.get(..3) {
+            Some("PAA") => {
+                self.arm = None;
+                self.down = None;
+            }
+            Some("MDT" | "MAZ" | "PAZ") => self.down = None,
+            _ => {}
+        }
+    }
+
     /// Whether it is known where the pipetting arm is.
     pub fn is_known(&self) -> bool {
         self.arm.is_some()
