@@ -1,7 +1,7 @@
 //! `instrument-sim robolector`: a robot on a pseudo-terminal.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use instrument_proto::codec::star::{Framing, Marks, Terminator};
 use instrument_proto::geometry::Rotation;
 use instrumentd_simulators::Pace;
 use instrumentd_simulators::robolector::{
-    Access, Action, Deck, Dialect, Fault, Faults, Place, Plan, Ports, Robolector, Role, Settings, Transfer, Truth, What,
+    Access, Action, Deck, Dialect, Fault, Faults, Place, Plan, Ports, Recording, Robolector, Role, Settings, Transfer,
+    Truth, What,
 };
 
 use super::pace;
@@ -102,6 +103,10 @@ pub struct Arguments {
     #[arg(long)]
     unheard: bool,
 
+    /// Write what would go over the line as a capture, at once and without a terminal.
+    #[arg(long, value_name = "FILE", conflicts_with = "host")]
+    capture: Option<PathBuf>,
+
     /// Print the deck as tables for the daemon's configuration, and nothing else.
     #[arg(long)]
     print_deck: bool,
@@ -120,6 +125,9 @@ Examples:
 
   A robot that a host can ask for its firmware and its tips:
       instrument-sim robolector --host
+
+  A night on a bad line as a capture, with the truth beside it:
+      instrument-sim robolector --capture night.cap --truth truth.ndjson --times 40 --fault unplug=200
 
   The deck for the daemon's configuration:
       instrument-sim robolector --print-deck";
@@ -166,6 +174,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         std::io::stdout().lock().write_all(settings.deck.to_configuration("robolector-1", "biolector-1").as_bytes())?;
         return Ok(());
     }
+    if let Some(capture) = &arguments.capture {
+        return record(settings, capture);
+    }
     let robot = Robolector::spawn(settings, REMEMBERED)?;
     match robot.ports() {
         Ports::One(path) => eprintln!("on {}", path.display()),
@@ -181,6 +192,24 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     }
     robot.join()?;
+    Ok(())
+}
+
+/// When a made-up capture begins.
+const CAPTURE_START: &str = "2026-03-02T07:00:00Z";
+
+fn record(settings: Settings, capture: &Path) -> anyhow::Result<()> {
+    let truth = settings.truth.clone();
+    let recording = Recording::make(settings)?;
+    let write = |path: &Path, bytes: &[u8]| {
+        std::fs::write(path, bytes).with_context(|| format!("cannot write '{}'", path.display()))
+    };
+    write(capture, &recording.to_capture("robolector-1", CAPTURE_START.parse()?))?;
+    if let Some(path) = truth {
+        let lines = recording.truths.iter().map(|truth| Ok(serde_json::to_string(truth)? + "\n"));
+        write(&path, lines.collect::<anyhow::Result<String>>()?.as_bytes())?;
+    }
+    recording.truths.iter().for_each(tell);
     Ok(())
 }
 

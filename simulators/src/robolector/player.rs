@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use instrument_proto::codec::tecan::Form;
 
 use super::host::Host;
-use super::line::Line;
 use super::mangle::Mangler;
 use super::performer::Performer;
 use super::plan::Access;
@@ -18,7 +17,7 @@ use super::star::Star;
 use super::tecan::Tecan;
 use super::truth::{Truth, What};
 use super::voice::{Dialect, Voice};
-use super::work::{LOOK, Lines, RobotError, UNPLUGGED_S, Work};
+use super::work::{Carrier, LOOK, Lines, RobotError, UNPLUGGED_S, Work};
 use crate::control::{Control, Counter, Responsiveness};
 use crate::pace::Shared;
 
@@ -55,21 +54,22 @@ impl Robolector {
         let (accesses, asked) = sync_channel(ASKED);
         let (sender, truths) = sync_channel(remembered.max(1));
         let ports = settings.ports.clone();
-        let random = fastrand::Rng::with_seed(settings.seed);
-        let work = Work {
+        let mut random = fastrand::Rng::with_seed(settings.seed);
+        let mut work = Work {
             lines,
             shared: shared.clone(),
             pulls: pulls.clone(),
             pace: settings.pace,
             wait_for_reader: settings.wait_for_reader,
-            mangler: Mangler::new(settings.faults.clone(), random.clone()),
+            mangler: Mangler::new(settings.faults.clone(), random.fork()),
             now: 0.0,
             access: 0,
             plug_at: None,
             file,
             sender: (remembered > 0).then_some(sender),
+            kept: None,
         };
-        let thread = std::thread::spawn(move || play(settings, random, work, &asked));
+        let thread = std::thread::spawn(move || play(settings, random, &mut work, &asked));
         Ok(Self { shared, pulls, accesses, truths, ports, thread: Some(thread) })
     }
 
@@ -163,7 +163,12 @@ impl Control for Robolector {
     }
 }
 
-fn play(settings: Settings, random: fastrand::Rng, mut work: Work, asked: &Receiver<Access>) -> Result<(), RobotError> {
+pub(super) fn play<C: Carrier>(
+    settings: Settings,
+    random: fastrand::Rng,
+    work: &mut Work<C>,
+    asked: &Receiver<Access>,
+) -> Result<(), RobotError> {
     let dialect = settings.dialect.clone();
     if settings.host {
         return answer(Host::new(&dialect, settings.channels), work);
@@ -186,7 +191,7 @@ fn play(settings: Settings, random: fastrand::Rng, mut work: Work, asked: &Recei
     loop {
         let access = match planned.next() {
             Some(access) => access,
-            None if settings.stay => match next_asked(asked, &mut work)? {
+            None if settings.stay => match next_asked(asked, work)? {
                 Some(access) => access,
                 None => break,
             },
@@ -214,7 +219,7 @@ fn play(settings: Settings, random: fastrand::Rng, mut work: Work, asked: &Recei
 }
 
 /// What is asked for next; nothing once the robot is switched off or nobody can ask any more.
-fn next_asked(asked: &Receiver<Access>, work: &mut Work) -> Result<Option<Access>, RobotError> {
+fn next_asked<C: Carrier>(asked: &Receiver<Access>, work: &mut Work<C>) -> Result<Option<Access>, RobotError> {
     loop {
         match asked.recv_timeout(LOOK) {
             Ok(access) => return Ok(Some(access)),
@@ -225,14 +230,14 @@ fn next_asked(asked: &Receiver<Access>, work: &mut Work) -> Result<Option<Access
 }
 
 /// Answers whoever asks, until it is switched off.
-fn answer(mut host: Host, mut work: Work) -> Result<(), RobotError> {
+fn answer<C: Carrier>(mut host: Host, work: &mut Work<C>) -> Result<(), RobotError> {
     while !work.shared.is_stopped() {
         // A cable that was pulled is plugged again after its time, which passes here without anything that is said.
         if work.plug_at.take().is_some() {
             work.wait(UNPLUGGED_S);
-            work.lines.all().try_for_each(Line::plug)?;
+            work.lines.plug(work.now)?;
         }
-        let bytes = work.lines.controller.read(true);
+        let bytes = work.lines.read(true);
         if bytes.is_empty() {
             continue;
         }

@@ -39,10 +39,31 @@ pub enum RobotError {
     },
 }
 
-/// One line for both sides, or one for each.
+/// What carries a robot's bytes.
+pub(super) trait Carrier {
+    /// Carries bytes of a side, as fast as they are taken; ends early once `stopped` says so.
+    fn write(&mut self, at_s: f64, side: Side, bytes: &[u8], stopped: &dyn Fn() -> bool) -> Carried;
+
+    /// Plugs everything in.
+    fn plug(&mut self, at_s: f64) -> Result<(), LineError>;
+
+    /// Pulls every cable; all but `unread` bytes should have been read before.
+    fn unplug(&mut self, at_s: f64, unread: u64);
+
+    /// Whether both sides share a line.
+    fn is_one_line(&self) -> bool;
+
+    /// Whether something is plugged in that nobody has open.
+    fn lacks_reader(&self) -> bool;
+
+    /// What was said from the other end, waiting for it a little when `wait` is set.
+    fn read(&mut self, wait: bool) -> Vec<u8>;
+}
+
+/// One terminal for both sides, or one for each.
 #[derive(Debug)]
 pub(super) struct Lines {
-    pub controller: Line,
+    controller: Line,
     robot: Option<Line>,
 }
 
@@ -56,15 +77,42 @@ impl Lines {
         }
     }
 
-    fn of(&mut self, side: Side) -> &mut Line {
-        match (&mut self.robot, side) {
-            (Some(robot), Side::Robot) => robot,
-            _ => &mut self.controller,
+    fn all(&mut self) -> impl Iterator<Item = &mut Line> {
+        std::iter::once(&mut self.controller).chain(self.robot.as_mut())
+    }
+}
+
+impl Carrier for Lines {
+    fn write(&mut self, _: f64, side: Side, bytes: &[u8], stopped: &dyn Fn() -> bool) -> Carried {
+        match (&self.robot, side) {
+            (Some(robot), Side::Robot) => robot.write(bytes, stopped),
+            _ => self.controller.write(bytes, stopped),
         }
     }
 
-    pub fn all(&mut self) -> impl Iterator<Item = &mut Line> {
-        std::iter::once(&mut self.controller).chain(self.robot.as_mut())
+    fn plug(&mut self, _: f64) -> Result<(), LineError> {
+        self.all().try_for_each(Line::plug)
+    }
+
+    fn unplug(&mut self, _: f64, unread: u64) {
+        self.all().for_each(|line| line.unplug(unread));
+    }
+
+    fn is_one_line(&self) -> bool {
+        self.robot.is_none()
+    }
+
+    fn lacks_reader(&self) -> bool {
+        [Some(&self.controller), self.robot.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|line| line.is_plugged() && !line.is_heard())
+    }
+
+    fn read(&mut self, wait: bool) -> Vec<u8> {
+        // Where a host asks, there is one line.
+        let wait = wait && self.robot.is_none();
+        self.all().flat_map(|line| line.read(wait)).collect()
     }
 }
 
@@ -72,8 +120,8 @@ impl Lines {
 pub(super) struct Off;
 
 /// What goes on between the robot and its lines.
-pub(super) struct Work {
-    pub lines: Lines,
+pub(super) struct Work<C> {
+    pub lines: C,
     pub shared: Arc<Shared>,
     pub pulls: Arc<AtomicU64>,
     pub pace: Pace,
@@ -85,11 +133,13 @@ pub(super) struct Work {
     pub plug_at: Option<f64>,
     pub file: Option<(PathBuf, File)>,
     pub sender: Option<SyncSender<Truth>>,
+    /// What was told, where it is to be kept.
+    pub kept: Option<Vec<Truth>>,
 }
 
 pub(super) type Done = Result<Result<(), Off>, RobotError>;
 
-impl Work {
+impl<C: Carrier> Work<C> {
     /// Lets time pass; false when the robot was switched off.
     pub fn wait(&mut self, seconds: f64) -> bool {
         if !self.shared.wait_for_turn(seconds, self.pace) {
@@ -131,7 +181,7 @@ impl Work {
             (None, 0) => Pull::Maybe,
             (None, _) => Pull::Now,
         };
-        let one_line = self.lines.robot.is_none();
+        let one_line = self.lines.is_one_line();
         let mangled = self.mangler.mangle(said, pull, one_line);
         if pull == Pull::Now && mangled.pulled {
             self.pulls.fetch_sub(1, Ordering::SeqCst);
@@ -151,7 +201,7 @@ impl Work {
         }
         if mangled.pulled {
             let unread = mangled.pieces.last().map_or(0, |piece| piece.bytes.len() as u64);
-            self.lines.all().for_each(|line| line.unplug(unread));
+            self.lines.unplug(self.now, unread);
             self.plug_at = Some(self.now + UNPLUGGED_S);
         }
         self.shared.steps().add(1);
@@ -161,23 +211,13 @@ impl Work {
     pub fn write(&mut self, side: Side, bytes: &[u8]) -> Result<Carried, LineError> {
         if self.plug_at.is_some_and(|at| self.now >= at) {
             self.plug_at = None;
-            self.lines.all().try_for_each(Line::plug)?;
-        }
-        if self.wait_for_reader {
-            self.await_reader();
+            self.lines.plug(self.now)?;
         }
         let shared = self.shared.clone();
-        Ok(self.lines.of(side).write(bytes, || shared.is_stopped()))
-    }
-
-    /// Waits until every line that is plugged in is open at its other end.
-    fn await_reader(&mut self) {
-        let shared = self.shared.clone();
-        for line in self.lines.all() {
-            while line.is_plugged() && !line.is_heard() && !shared.is_stopped() {
-                shared.pause(LOOK);
-            }
+        while self.wait_for_reader && self.lines.lacks_reader() && !shared.is_stopped() {
+            shared.pause(LOOK);
         }
+        Ok(self.lines.write(self.now, side, bytes, &|| shared.is_stopped()))
     }
 
     pub fn tell(&mut self, heard: bool, what: What) -> Result<(), RobotError> {
@@ -186,6 +226,9 @@ impl Work {
             let line = serde_json::to_string(&truth).map_err(io::Error::from);
             line.and_then(|line| writeln!(file, "{line}"))
                 .map_err(|source| RobotError::Truth { path: path.clone(), source })?;
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.push(truth.clone());
         }
         if let Some(sender) = &self.sender {
             // Nobody listens any more once the receiver is gone; the robot goes on all the same.
@@ -196,7 +239,7 @@ impl Work {
 
     /// Whoever only taps the line must not write to it; what comes all the same is told.
     pub fn overhear(&mut self) -> Result<(), RobotError> {
-        let heard: Vec<u8> = self.lines.all().flat_map(|line| line.read(false)).collect();
+        let heard = self.lines.read(false);
         if !heard.is_empty() {
             self.tell(true, What::Commanded { frame: printable(&heard) })?;
         }

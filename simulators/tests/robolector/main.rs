@@ -3,5 +3,6 @@
 mod ear;
 mod faults;
 mod host;
+mod program;
 mod replaying;
 mod sampling;

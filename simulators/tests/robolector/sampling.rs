@@ -6,7 +6,7 @@ use instrument_proto::codec::star::{Frame, Item, Outstanding, Paired, Scanner};
 use instrument_proto::codec::tecan::{self, Conversation, Form, Seen};
 use instrument_proto::geometry::{Hit, Placed, Position};
 use instrumentd_simulators::robolector::{
-    Access, Action, Deck, Dialect, Fault, Faults, Place, Plan, Settings, Spot, Transfer, Truth, What,
+    Access, Action, Deck, Dialect, Fault, Faults, Place, Plan, Recording, Settings, Spot, Transfer, Truth, What,
 };
 
 use super::ear;
@@ -266,4 +266,27 @@ fn the_gripper_and_the_head_are_told_of() {
         truths.iter().any(|truth| matches!(&truth.what, What::StampAspirated { volume_ul, .. } if *volume_ul == 50.0))
     );
     assert!(truths.iter().any(|truth| matches!(&truth.what, What::Released { x_mm, .. } if *x_mm == 1000.0)));
+}
+
+#[test]
+fn a_recording_is_what_goes_over_the_line() {
+    for dialect in dialects() {
+        let (_kept, folder) = ear::folder();
+        let mut settings = ear::settings(dialect, &folder);
+        settings.plan = ear::columns(&settings.deck, 2, 2);
+        settings.faults = Faults::default().with(Fault::Clot, 3).with(Fault::LineNoise, 9);
+        let recording = Recording::make(settings.clone()).expect("nothing can fail");
+        let (openings, truths) = ear::run(settings);
+        let said: Vec<u8> = recording.openings[0].said.iter().flat_map(|said| said.bytes.clone()).collect();
+        assert_eq!(said, openings[0]);
+        assert_eq!(recording.truths, truths);
+        let mut captured = Vec::new();
+        let mut reader = instrument_proto::codec::capture::Reader::default();
+        reader.feed(&recording.to_capture("r", jiff::Timestamp::UNIX_EPOCH), |_, entry| {
+            if let instrument_proto::codec::capture::Entry::Chunk(chunk) = entry.expect("a line") {
+                captured.extend(chunk.bytes);
+            }
+        });
+        assert_eq!(captured, said);
+    }
 }

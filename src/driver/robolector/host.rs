@@ -337,7 +337,7 @@ fn star(frame: &Frame<'_>, asked: &mut Option<Asked>, late: &mut VecDeque<Mark>)
     // A bare question is one that somebody asks.
     let is_reply = !frame.is_bare() && frame.side != Some(Side::Command);
     match find(is, asked, late).filter(|_| is_reply) {
-        Some(Some(query)) => {
+        Some(Some(_)) => {
             let firmware = (frame.command == "RF").then(|| frame.value("rf")).flatten();
             let initialised = (frame.command == "QW").then(|| frame.number("qw").ok()).flatten();
             let said = Said {

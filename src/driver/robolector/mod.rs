@@ -59,6 +59,9 @@ use volumes::Balances;
 /// The source name of a controller's trace: its times are the instrument's.
 const TRACE: &str = "trace";
 
+/// Names the way of decoding. To be changed whenever the same bytes give other events: a trace is then read again.
+pub const DECODING: &str = "robolector-1";
+
 /// What a driver needs to know beside its input.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -81,9 +84,10 @@ impl Context {
         device: &DeviceId,
         profile: Arc<Profile>,
         time_zone: TimeZone,
-        deck: Arc<DeckSettings>,
+        deck: impl Into<Arc<DeckSettings>>,
     ) -> Self {
-        Self { source: EventSource::new(site, device), device: device.clone(), time_zone, profile, deck }
+        let source = EventSource::new(site, device);
+        Self { source, device: device.clone(), time_zone, profile, deck: deck.into() }
     }
 }
 
@@ -121,6 +125,7 @@ fn robot(profile: &RobolectorProfile, settings: &DeckSettings) -> Robot {
         deck: Deck::new(settings, y_axis),
         class: settings.liquid_class.as_ref().map(|(name, class)| (name.as_str().into(), class.clone())),
         fixed_tips: is_tecan,
+        follows_air: is_tecan,
         plan: Plan::default(),
         state: State::default(),
         balances: Balances::default(),

@@ -40,6 +40,8 @@ pub(super) struct Robot {
     pub class: Option<(Arc<str>, LiquidClass)>,
     /// Whether a channel without a disposable tip can hold liquid.
     pub fixed_tips: bool,
+    /// Whether air gaps are seen on the wire, so that what a dispense gives beyond all liquid is air.
+    pub follows_air: bool,
     pub plan: Plan,
     pub state: State,
     pub balances: Balances,
@@ -127,7 +129,7 @@ impl Robot {
         let spot = self.spot(step.at);
         let planned = self.plan.aspirated(&mut self.state.planned, spot, step.piston_ul);
         let mut flags: BTreeSet<LiquidFlag> = done.flags.iter().copied().collect();
-        let mut text = self.off_well(spot, &mut flags);
+        let mut text = self.off_well(spot, step.at, &mut flags);
         let (class, liquid_ul) = match planned.volume_ul {
             Some(volume) => (planned.liquid_class, Some(volume)),
             None => self.corrected(step.piston_ul),
@@ -244,13 +246,19 @@ impl Robot {
     }
 
     /// What to say where a position fits no well.
-    pub(super) fn off_well(&self, spot: Spot, flags: &mut BTreeSet<LiquidFlag>) -> Option<String> {
+    pub(super) fn off_well(
+        &self,
+        spot: Spot,
+        at: Option<Position>,
+        flags: &mut BTreeSet<LiquidFlag>,
+    ) -> Option<String> {
         let text = match spot {
             Spot::Well { .. } => return None,
             Spot::Between { piece, nearest, away_mm } => {
                 let name = self.deck.piece(piece).map_or("labware", |piece| &*piece.name);
                 format!("the position fits no well of `{name}`: the nearest is {nearest}, {away_mm:.1} mm away")
             }
+            Spot::Nowhere if at.is_none() => "the position is not known: the move there was not seen".to_owned(),
             Spot::Nowhere => "no labware is configured at this position".to_owned(),
         };
         flags.insert(LiquidFlag::OffWell);

@@ -1,16 +1,17 @@
 //! Tecan's dialect: blocks become actions, each with what its answer says.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use instrument_proto::codec::tecan::{
-    Body, Conversation, Damage, Form, Item, Message, Module, Pending, Scanner, Seen, errors,
+    Body, Conversation, Damage, Form, Item, MAX_MODULES, Message, Module, Pending, Scanner, Seen, errors, write,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Done, Step, Verb};
 use super::outlet::Outlet;
-use super::tecan_motion::{Effect, Motion, is_pipetting_arm};
+use super::tecan_motion::{Effect, Motion, is_followed, is_pipetting_arm};
 use crate::driver::{Direction, Sees};
 use crate::event::liquid::{LiquidFlag, ModuleError, Outcome};
 use crate::profile::robolector::{ReplyTimes, TecanForm};
@@ -24,7 +25,22 @@ pub(super) struct Talk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<Failure>,
     synced: bool,
+    /// Answers that may still come though they are not awaited: late ones, and those to repeated commands.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    excused: VecDeque<(Module, Option<u8>)>,
+    /// Whether a block was damaged while an answer was awaited: without letters the answer may be to that block.
+    #[serde(default)]
+    damaged: bool,
+    /// The last letter of each module, and how many in a row followed each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    letters: Vec<(Module, u8, u8)>,
 }
+
+/// Answers that are remembered as excused.
+const MAX_EXCUSED: usize = 16;
+
+/// So many letters must have followed each other before one that does not tells of a missed command: not every host counts alike.
+const REGULAR: u8 = 8;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Note {
@@ -101,6 +117,9 @@ impl Tecan {
         self.from.cut();
         self.either.cut();
         self.talk.synced = false;
+        self.talk.letters.clear();
+        self.talk.excused.clear();
+        self.talk.motion.lose_track();
     }
 
     pub fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Outlet<'_>) {
@@ -115,6 +134,7 @@ impl Tecan {
             Item::Damaged { bytes, why } => {
                 let code = if matches!(why, Damage::Checksum { .. }) { "checksum-error" } else { "unreadable-frame" };
                 out.defect(code, &format!("{why}: {}", String::from_utf8_lossy(bytes)));
+                talk.damaged |= looks_like_text(bytes) && talk.conversation.pending().next().is_some();
             }
         });
     }
@@ -157,10 +177,12 @@ impl Talk {
             return self.command_alone(message, out);
         }
         self.expire(times, out);
+        self.follow_letters(message, out);
         let effect = match self.motion.effect(message) {
             Ok(effect) => effect,
             Err(why) => {
                 out.defect("unreadable-command", &format!("{}: {why}", message.module));
+                self.missed(message.module, out);
                 Effect::default()
             }
         };
@@ -187,14 +209,75 @@ impl Talk {
                     out.approach(action);
                 }
             }
-            Seen::Answer(pending) => self.answered(pending, message, out),
-            Seen::Orphan => {
-                if self.synced {
-                    out.defect("unpaired-reply", &format!("an answer of {} to nothing that was seen", message.module));
+            Seen::Answer(pending) => {
+                let doubtful = pending.letter.is_none() && std::mem::take(&mut self.damaged);
+                self.answered(pending, message, out);
+                if doubtful {
+                    self.missed(message.module, out);
                 }
             }
-            Seen::Repeat { .. } => out.defect("repeated-command", &format!("{} was told twice", message.module)),
+            Seen::Orphan => self.orphan(message, out),
+            Seen::Repeat { answered } => {
+                out.defect("repeated-command", &format!("{} was told twice", message.module));
+                if answered {
+                    self.excuse(message.module, message.letter);
+                }
+            }
             Seen::Acknowledge => {}
+        }
+    }
+
+    /// An answer to nothing that is awaited: its command was missed, unless it is known why it comes.
+    fn orphan(&mut self, message: &Message<'_>, out: &mut Outlet<'_>) {
+        let key = (message.module, message.letter);
+        if let Some(at) = self.excused.iter().position(|excused| *excused == key) {
+            self.excused.remove(at);
+            return out.defect("late-reply", &format!("an answer of {} after its time, or once more", message.module));
+        }
+        out.defect("unpaired-reply", &format!("an answer of {} to nothing that was seen", message.module));
+        if self.synced {
+            self.missed(message.module, out);
+        }
+    }
+
+    fn excuse(&mut self, module: Module, letter: Option<u8>) {
+        if self.excused.len() >= MAX_EXCUSED {
+            self.excused.pop_front();
+        }
+        self.excused.push_back((module, letter));
+    }
+
+    /// A command was not seen.
+    fn missed(&mut self, module: Module, out: &mut Outlet<'_>) {
+        if !is_followed(module.as_str()) {
+            return;
+        }
+        self.motion.lose_track();
+        out.robot.line_cut();
+        let text = format!(
+            "a command to {module} was not seen: where its arm is and what it did is not known until it is moved again"
+        );
+        out.gap("missed-command", text);
+    }
+
+    /// A host counts its letters for each module: one that is left out is a command that was not seen.
+    fn follow_letters(&mut self, message: &Message<'_>, out: &mut Outlet<'_>) {
+        let (Body::Command { .. }, Some(letter)) = (message.body, message.letter) else { return };
+        let Some(known) = self.letters.iter_mut().find(|known| known.0 == message.module) else {
+            if self.letters.len() < MAX_MODULES {
+                self.letters.push((message.module, letter, 0));
+            }
+            return;
+        };
+        let (_, last, regular) = *known;
+        if letter == last {
+            return;
+        }
+        let follows = letter == write::next_letter(last);
+        *known = (message.module, letter, if follows { (regular + 1).min(REGULAR) } else { 0 });
+        // An unpaired answer told of it already.
+        if !follows && regular >= REGULAR && self.motion.is_known() {
+            self.missed(message.module, out);
         }
     }
 
@@ -213,7 +296,10 @@ impl Talk {
                 let how = How { outcome: Outcome::Unknown, flags: vec![LiquidFlag::CommandsOnly], access, at, offset };
                 self.carry_out(effect, &how, out);
             }
-            Err(why) => out.defect("unreadable-command", &format!("{}: {why}", message.module)),
+            Err(why) => {
+                out.defect("unreadable-command", &format!("{}: {why}", message.module));
+                self.missed(message.module, out);
+            }
         }
     }
 
@@ -229,6 +315,9 @@ impl Talk {
         let Some(effect) = self.effect_of(module, &note) else { return };
         let (at, offset) = (out.at, out.offset);
         if status != 0 {
+            if is_pipetting_arm(module.as_str()) {
+                self.motion.failed(&note.text);
+            }
             let failure = Failure { module, text: note.text, status, at, offset, access: out.access() };
             let waits = is_pipetting_arm(module.as_str()) && effect.tips.len() > 1;
             self.failure = Some(failure);
@@ -261,7 +350,8 @@ impl Talk {
 
     /// Nobody answered: the command is taken to be carried out, and its events say that this is not known.
     fn lost(&mut self, pending: Pending<Note>, out: &mut Outlet<'_>) {
-        let Pending { module, note, .. } = pending;
+        let Pending { module, letter, note } = pending;
+        self.excuse(module, letter);
         let Some(effect) = self.effect_of(module, &note) else { return };
         if effect.actions.iter().any(|action| !matches!(action, Action::Reset { .. })) {
             let text = format!("no answer of {module} to {} came: whether it was carried out is not known", note.text);
@@ -342,6 +432,11 @@ impl Talk {
             self.lost(pending, out);
         }
     }
+}
+
+/// Whether damaged bytes hold words, so that they were a block and no noise.
+fn looks_like_text(bytes: &[u8]) -> bool {
+    bytes.windows(5).any(|five| five.iter().all(|byte| byte.is_ascii_graphic()))
 }
 
 /// How a command went.

@@ -1,10 +1,11 @@
 //! Where a Tecan's arms are, and what its commands do there.
 //!
 //! One command of a STAR says all of an aspiration; here it is many: the arm is moved (`PAA`), the surface found (`MDT`), the plungers are
-//! moved while the tips follow the surface (`MTR`). So positions, valves and plungers are followed from command to command.
+//! moved while the tips follow the surface (`MTR`). So positions, valves and plungers are followed from command to command. Where one was
+//! missed nothing of that is known any more, until the arm is moved again.
 //!
-//! A plunger that is moved by `PPR` (or by a diluter's own `P`) while the tips are up draws an air gap; while they are down, liquid. They
-//! are down from `MDT`, or the first move of Z alone, until the next one.
+//! A plunger that is moved by `PPR` (or by a diluter's own `P`) while the tips are up, or where that is not known, draws an air gap; while they
+//! are down, liquid. They are down from `MDT`, or the first move of Z alone, until the next one.
 
 use instrument_proto::codec::tecan::{Body, Message};
 use instrument_proto::geometry::Position;
@@ -23,8 +24,9 @@ const STEPS_PER_UL: f64 = 3.0;
 pub(super) struct Motion {
     /// The first tip's x and y and the tips' spacing, 0.1 mm.
     arm: Option<(i32, i32, i32)>,
-    /// Whether the tips are in a well.
-    is_down: bool,
+    /// Whether the tips are in a well; `None` where that is not known.
+    #[serde(default)]
+    down: Option<bool>,
     /// Tips that were used last, one bit each.
     used: u8,
     /// Where each valve leads: 0 to the tip, 1 to the system liquid, 2 past the syringe.
@@ -58,6 +60,11 @@ pub(super) fn is_pipetting_arm(module: &str) -> bool {
     matches!(module, "A1" | "A2" | "C5" | "C6")
 }
 
+/// Whether what a module does is followed.
+pub(super) fn is_followed(module: &str) -> bool {
+    is_pipetting_arm(module) || is_plate_arm(module) || diluter(module).is_some()
+}
+
 fn is_plate_arm(module: &str) -> bool {
     matches!(module, "R1" | "R2" | "C1" | "C2")
 }
@@ -71,6 +78,28 @@ fn diluter(module: &str) -> Option<usize> {
 }
 
 impl Motion {
+    /// A command was missed: what it moved is not known.
+    pub fn lose_track(&mut self) {
+        *self = Self { used: self.used, is_gripping: self.is_gripping, ..Self::default() };
+    }
+
+    /// A command failed half way: what it moves may be anywhere.
+    pub fn failed(&mut self, command: &str) {
+        match command.get(..3) {
+            Some("PAA") => {
+                self.arm = None;
+                self.down = None;
+            }
+            Some("MDT" | "MAZ" | "PAZ") => self.down = None,
+            _ => {}
+        }
+    }
+
+    /// Whether it is known where the pipetting arm is.
+    pub fn is_known(&self) -> bool {
+        self.arm.is_some()
+    }
+
     /// What a command does, once it is carried out; `Err` where it contradicts its own syntax.
     pub fn effect(&self, message: &Message<'_>) -> Result<Effect, String> {
         let module = message.module.as_str();
@@ -96,27 +125,29 @@ impl Motion {
         match command {
             "PIA" | "PID" | "PIB" => {
                 next.plungers = [0; TIPS];
-                next.is_down = false;
+                next.down = Some(false);
                 effect.actions.push(Action::Reset { arm: Arm::Channels, errors: Vec::new() });
             }
             "PAA" => {
-                let (was_x, was_y, was_ys) = self.arm.unwrap_or((0, 0, 90));
-                let ys = number(2).unwrap_or(was_ys);
+                // What is left out stays as it was.
+                let x = number(0).or(self.arm.map(|arm| arm.0));
+                let y = number(1).or(self.arm.map(|arm| arm.1));
+                let ys = number(2).or(self.arm.map(|arm| arm.2)).unwrap_or(90);
                 if !(0..=400).contains(&ys) {
                     return Err(format!("tips cannot be {ys} tenths of a millimetre apart"));
                 }
-                next.arm = Some((number(0).unwrap_or(was_x), number(1).unwrap_or(was_y), ys));
-                next.is_down = false;
+                next.arm = x.zip(y).map(|(x, y)| (x, y, ys));
+                next.down = Some(false);
                 effect.tips = tips(self.used);
                 effect.approach = Some(next.work(Verb::Air, self.used, |_| 0));
             }
             "PAZ" | "MAZ" => {
-                next.is_down = !self.is_down;
+                next.down = self.down.map(|down| !down);
                 effect.tips = tips(self.used);
             }
             "MDT" => {
                 next.used = mask(number(0))?;
-                next.is_down = true;
+                next.down = Some(true);
                 effect.verb = Some(Verb::Aspirate);
                 effect.tips = tips(next.used);
                 effect.approach = Some(next.work(Verb::Air, next.used, |_| 0));
@@ -137,11 +168,11 @@ impl Motion {
                     }
                 }
             }
-            "PPR" | "MTR" => next.plungers_by(command == "MTR" || self.is_down, numbers, &mut effect),
+            "PPR" | "MTR" => next.plungers_by(command == "MTR" || self.down == Some(true), numbers, &mut effect),
             "PPA" => {
                 let moved: Vec<Option<i32>> =
                     numbers.iter().zip(self.plungers).map(|(to, from)| to.map(|to| to.saturating_sub(from))).collect();
-                next.plungers_by(self.is_down, &moved, &mut effect);
+                next.plungers_by(self.down == Some(true), &moved, &mut effect);
             }
             _ => return Ok(effect),
         }
@@ -245,7 +276,7 @@ impl Motion {
                 *step = Some(by);
             }
             let used = next.used;
-            next.plungers_by(self.is_down, &steps, &mut effect);
+            next.plungers_by(self.down == Some(true), &steps, &mut effect);
             next.used |= used;
         }
         effect.motion = Some(next);

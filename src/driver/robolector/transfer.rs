@@ -91,9 +91,13 @@ impl Robot {
             return;
         }
         let mut flags: BTreeSet<LiquidFlag> = done.flags.iter().copied().collect();
-        let mut text = self.off_well(spot, &mut flags);
-        // Air that went out with the liquid is no liquid; what is beyond all that was seen counts in full.
-        let piston_ul = if given.is_empty() { step.piston_ul } else { rounded(liquid_piston + beyond) };
+        let mut text = self.off_well(spot, step.at, &mut flags);
+        // Air that went out with the liquid is no liquid; what is beyond all that was seen counts in full, unless it can only be air.
+        let piston_ul = match (given.is_empty(), self.follows_air) {
+            (true, _) => step.piston_ul,
+            (false, true) => rounded(liquid_piston),
+            (false, false) => rounded(liquid_piston + beyond),
+        };
         if given.is_empty() {
             flags.insert(LiquidFlag::NoAspirate);
             text = Some(joined(text, "no aspirate was seen that filled this tip".to_owned()));

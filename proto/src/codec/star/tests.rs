@@ -472,3 +472,28 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 }
+
+proptest! {
+    /// Whatever comes: a command is answered, given up or still awaited, never two of these and never none.
+    #[test]
+    fn every_command_comes_out_once(said in prop::collection::vec((0u16..6, any::<bool>(), any::<bool>()), 0..60)) {
+        let mut table = Outstanding::new(4);
+        let (mut asked, mut out) = (0usize, Vec::new());
+        for (id, with_id, is_reply) in said {
+            let id = if with_id { format!("id{id:04}") } else { String::new() };
+            let text = if is_reply { format!("C0AS{id}er00/00") } else { format!("C0AS{id}tm1 0&") };
+            match table.place(&frame(&text), || asked) {
+                Paired::Command { lost } => {
+                    asked += 1;
+                    out.extend(lost.into_iter().map(|lost| lost.pending.note));
+                }
+                Paired::Reply(pending) => out.push(pending.note),
+                Paired::Orphan => {}
+            }
+            prop_assert!(table.len() <= 4);
+        }
+        out.extend(table.iter().map(|pending| pending.note));
+        out.sort_unstable();
+        prop_assert_eq!(out, (0..asked).collect::<Vec<_>>());
+    }
+}
