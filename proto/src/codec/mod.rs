@@ -1,3 +1,4 @@
 //! Codecs: bytes to typed records and back.
 
 pub mod biolector;
+pub mod wiff;
