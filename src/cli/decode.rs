@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config;
-use crate::config::settings::DeviceSettings;
+use crate::config::settings::{DeckSettings, DeviceSettings};
 use crate::decode::{DecodeError, decode};
 use crate::driver::biolector;
 use crate::event::envelope::Origin;
@@ -162,6 +162,15 @@ fn stated(arguments: &Arguments) -> anyhow::Result<(SiteId, DeviceSettings)> {
     };
     Ok((
         arguments.site.clone(),
-        DeviceSettings { id, enabled: true, profile: Arc::clone(&profile), location: None, time_zone, files: None },
+        DeviceSettings {
+            id,
+            enabled: true,
+            profile: Arc::clone(&profile),
+            location: None,
+            time_zone,
+            files: None,
+            stream: None,
+            deck: DeckSettings::default(),
+        },
     ))
 }

@@ -10,6 +10,9 @@ use jiff::tz::TimeZone;
 use super::values::Choice;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::Profile;
+pub use crate::profile::deck::DeckSettings;
+
+pub use super::streams::StreamSettings;
 
 /// Everything that `instrumentd run` needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,8 +116,12 @@ pub struct DeviceSettings {
     pub location: Option<String>,
     /// The zone of the instrument's clock.
     pub time_zone: TimeZone,
-    /// Its file link.
+    /// Its file link, where its family has one.
     pub files: Option<FilesSettings>,
+    /// Its line, where its family has one.
+    pub stream: Option<StreamSettings>,
+    /// What stands on its deck, where it has one.
+    pub deck: DeckSettings,
 }
 
 /// A file link.

@@ -238,7 +238,8 @@ impl Actor {
             self.closed.insert(source);
         }
         for request in effects.requests.drain(..) {
-            let Request::Reread(source) = request;
+            // A file link has nothing to write with.
+            let Request::Reread(source) = request else { continue };
             tracing::info!(%device, %source, "A source is read again from its start.");
             self.record.source(SourceUpdate::forget(source.clone()));
             self.link.reread(&source);
