@@ -4,6 +4,8 @@
 //! async, and no bytes make it panic. The same bytes in any split give the same events with the same ids.
 
 pub mod biolector;
+pub mod set;
+pub mod zenotof;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,8 @@ pub enum Input<'a> {
     File(&'a SourceName, FileInput<'a>),
     /// From a byte stream.
     Stream(&'a SourceName, StreamInput<'a>),
+    /// From a set of files.
+    Set(&'a set::SetName, set::SetInput<'a>),
     /// A timer that the driver set has run out.
     Timer(&'a Timer),
 }
@@ -179,6 +183,15 @@ pub enum Request {
     /// Read this source again from its start: what was read before is no longer what stands there, or the snapshot
     /// cannot be used.
     Reread(SourceName),
+    /// Look at this set and say how it stands.
+    Look(set::SetName),
+    /// Read these members of a set for their digests, as long as they are what they are said to be.
+    Hash {
+        /// The set.
+        set: set::SetName,
+        /// The members.
+        members: Vec<set::MemberSeen>,
+    },
     /// Write these bytes to the line of this source, in host mode; a link that only listens has nothing to write with.
     Send {
         /// The stream.

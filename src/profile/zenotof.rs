@@ -36,7 +36,8 @@ impl Default for ZenotofProfile {
 }
 
 /// A member of a set of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Member {
     /// `.wiff`
     Wiff,

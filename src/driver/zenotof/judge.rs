@@ -69,7 +69,7 @@ pub fn judge(look: &Observation, required: &[Member]) -> Judgement {
     judge.members(required);
     if let Some(wiff) = &look.wiff {
         judge.container(wiff);
-        let headers_only = judge.scan(wiff);
+        let headers_only = judge.scan();
         judge.samples(wiff);
         judge.verdict(headers_only);
     }
@@ -143,7 +143,7 @@ impl Judge<'_> {
     }
 
     /// Looks at the data; says whether there are headers and nothing else.
-    fn scan(&mut self, wiff: &Wiff) -> bool {
+    fn scan(&mut self) -> bool {
         if self.is_single_file() {
             return false;
         }
