@@ -9,11 +9,18 @@
 //! the Echo MS).
 //! Nothing here fails on foreign bytes: what cannot be read is [`Unknown`] with its reason, field by field.
 
-use std::io::{Read, Seek};
-
+mod container;
+mod describe;
+mod fields;
+mod index;
 mod limits;
+mod log;
+mod method;
 mod model;
+mod reader;
 pub mod scan;
+pub mod shots;
+mod table;
 pub mod wiff2;
 
 pub use limits::Limits;
@@ -22,19 +29,4 @@ pub use model::{
     ModeKind, Polarity, Provenance, RunLog, Sample, SampledRecord, Shot, ShotList, Spent, Start, TableEntry, Torn,
     Unknown, Version, Wiff, Wiff2Link, Window,
 };
-
-/// Reads the metadata of a `.wiff`. Never fails: what cannot be read says why.
-pub fn read<R: Read + Seek>(file: R, limits: &Limits) -> Wiff {
-    let _ = (file, limits);
-    let torn = Torn { offset: 0, why: "not read".to_owned(), may_heal: true };
-    Wiff {
-        length: 0,
-        sample_count: Err(Unknown::Container(torn.clone())),
-        samples: Vec::new(),
-        layout: Err(Unknown::Container(torn.clone())),
-        file_record: Err(Unknown::Container(torn.clone())),
-        shots: Err(Unknown::Container(torn.clone())),
-        spent: Spent::default(),
-        container: Err(torn),
-    }
-}
+pub use reader::read;

@@ -182,6 +182,8 @@ pub struct Sample {
     pub block_at: Known<u64>,
     /// Length of the stream `Scan` in the single-file layout, in bytes; it is allocated in steps and may be longer than the data.
     pub scan_stream: Known<u64>,
+    /// Bytes of that stream, for [`super::scan::judge_stream`].
+    pub scan_blocks: Vec<super::scan::Seen>,
     /// The link to the `.wiff2`, in files of SCIEX OS.
     pub wiff2: Known<Wiff2Link>,
 }
