@@ -19,6 +19,7 @@ use crate::driver::{self, Driver};
 use crate::event::envelope::Origin;
 use crate::event::{EventSource, Ingest, SiteId};
 use crate::journal::{Batch, SourceUpdate, StoredSource};
+use crate::profile::Kind;
 use crate::link::files::{FileLink, Known, Start};
 
 /// Inputs that wait between a link and its actor. When it is full, the link's thread waits: files can wait.
@@ -249,7 +250,13 @@ async fn start_and_run(
 /// The driver of a device.
 pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
     let (profile, zone) = (settings.profile.clone(), settings.time_zone.clone());
-    Box::new(driver::biolector::driver(driver::biolector::Context::new(site, &settings.id, profile, zone)))
+    match &profile.kind {
+        Kind::Zenotof(model) => {
+            let said = driver::zenotof::Settings::default();
+            Box::new(driver::zenotof::driver(driver::zenotof::Context::new(site, &settings.id, model.clone(), zone, said)))
+        }
+        _ => Box::new(driver::biolector::driver(driver::biolector::Context::new(site, &settings.id, profile, zone))),
+    }
 }
 
 fn open_link(

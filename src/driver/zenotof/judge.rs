@@ -1,6 +1,6 @@
 //! What a look at a set says of it: whether it is whole, and by which rules. Nothing here knows of time.
 
-use instrument_proto::codec::wiff::scan::Finding;
+use instrument_proto::codec::wiff::scan::{Chain, Finding, judge_stream};
 use instrument_proto::codec::wiff::{Layout, Sample, Wiff, wiff2};
 
 use crate::driver::set::{MemberSeen, Observation};
@@ -142,43 +142,53 @@ impl Judge<'_> {
         }
     }
 
-    /// Looks at the data; says whether there are headers and nothing else.
+    /// Judges the `.wiff.scan`; says whether there are headers and nothing else.
     fn scan(&mut self) -> bool {
         if self.is_single_file() {
             return false;
         }
         let (Some(member), Some(seen)) = (self.member(Member::Scan), &self.look.scan) else { return false };
         let (path, size) = (member.at.path.to_string(), member.state.size);
-        if seen.findings.is_empty() {
-            let places = seen.places;
-            self.says("index-chain", format!("the data of the last sample end where the .wiff.scan ends, at byte {size}"));
-            self.says("data-sampled", format!("{places} places that the index names hold data"));
-            return false;
-        }
         let headers_only = seen.findings.iter().any(|finding| matches!(finding, Finding::HeadersOnly { .. }));
+        let mut whole = true;
         for finding in &seen.findings {
-            if headers_only && matches!(finding, Finding::Truncated { .. } | Finding::NotSeen { .. }) {
+            if finding.is_hint() {
+                self.says("hint", finding.to_string());
                 continue;
             }
-            let text = finding.to_string();
-            let (code, expected) = match finding {
-                Finding::Empty => ("empty-member", None),
-                Finding::HeadersOnly { .. } => ("no-data", None),
-                Finding::Truncated { expected, .. } => ("truncated-scan", Some(*expected)),
-                Finding::Longer { expected, .. } => ("longer-scan", Some(*expected)),
-                Finding::Mispaired { .. } => ("mispaired-scan", None),
-                Finding::Broken { .. } => ("broken-chain", None),
-                Finding::Zeros { .. } => {
-                    self.result.hollow = true;
-                    ("zeros-in-scan", None)
-                }
-                Finding::NotSeen { .. } => ("unread-scan", None),
-                Finding::NoIndex { .. } => ("no-index", None),
-            };
-            let numbers = Problem { expected_bytes: expected, found_bytes: Some(size), ..problem(code, text) };
-            self.wants(Problem { path: Some(path.clone()), ..numbers });
+            whole = false;
+            let beside = matches!(finding, Finding::Truncated { .. } | Finding::NotSeen { .. });
+            if !(headers_only && beside) {
+                self.finding(finding, Some(path.clone()), size);
+            }
+        }
+        if whole {
+            let text = format!("the data of the last sample end where the .wiff.scan ends, at byte {size}");
+            self.says("index-chain", text);
+            self.says("data-sampled", format!("{} places that the index names hold what it says", seen.places));
         }
         headers_only
+    }
+
+    fn finding(&mut self, finding: &Finding, path: Option<String>, size: u64) {
+        let (code, expected) = match finding {
+            Finding::Empty => ("empty-member", None),
+            Finding::HeadersOnly { .. } => ("no-data", None),
+            Finding::Truncated { expected, .. } => ("truncated-data", Some(*expected)),
+            Finding::Longer { expected, .. } => ("longer-data", Some(*expected)),
+            Finding::Mispaired { .. } => ("mispaired-scan", None),
+            Finding::Broken { .. } => ("broken-chain", None),
+            Finding::Zeros { .. } => {
+                self.result.hollow = true;
+                ("zeros-in-data", None)
+            }
+            Finding::Differs { .. } => ("differing-data", None),
+            Finding::BlockLength { .. } => ("block-length", None),
+            Finding::NotSeen { .. } => ("unread-data", None),
+            Finding::NoIndex { .. } => ("no-index", None),
+        };
+        let numbers = Problem { expected_bytes: expected, found_bytes: Some(size), ..problem(code, finding.to_string()) };
+        self.wants(Problem { path, ..numbers });
     }
 
     fn samples(&mut self, wiff: &Wiff) {
@@ -208,7 +218,7 @@ impl Judge<'_> {
         let mut logged = 0u32;
         for sample in &wiff.samples {
             self.index(sample, wiff);
-            let over = self.is_over(sample, sample.index != last);
+            let over = self.is_over(sample, wiff, sample.index != last);
             let log = sample.log.as_ref().ok();
             logged += u32::from(log.is_some_and(|log| log.end.is_some()));
             if let Some(abort) = log.and_then(|log| log.abort.as_ref()) {
@@ -234,21 +244,27 @@ impl Judge<'_> {
                 let text = format!("sample {index}: {} bytes stand behind the last record of its index", scans.left_over);
                 self.wants(problem("partial-record", text));
             }
-            Ok(scans) if wiff.layout == Ok(Layout::SingleFile) => match &sample.scan_stream {
-                Ok(length) if *length < scans.data_length => {
-                    let text = format!("sample {index}: its data stop at byte {length}");
-                    let numbers = (Some(scans.data_length), Some(*length));
-                    self.wants(Problem { expected_bytes: numbers.0, found_bytes: numbers.1, ..problem("truncated-data", text) });
+            Ok(_) if wiff.layout == Ok(Layout::SingleFile) => {
+                let size = wiff.length;
+                let path = self.member(Member::Wiff).map(|member| member.at.path.to_string());
+                let findings = judge_stream(sample, Chain::of(wiff).sums_bind);
+                if findings.iter().all(Finding::is_hint) {
+                    let text = format!("the data of sample {index} are whole inside the .wiff");
+                    self.says("index-chain", text);
                 }
-                Err(why) => self.wants(problem("truncated-data", format!("sample {index}: {why}"))),
-                Ok(_) => {}
-            },
+                for finding in findings {
+                    match finding.is_hint() {
+                        true => self.says("hint", finding.to_string()),
+                        false => self.finding(&finding, path.clone(), size),
+                    }
+                }
+            }
             Ok(_) => {}
         }
     }
 
     /// The rules by which a sample is over and its data are there; `None` while it is not.
-    fn is_over(&self, sample: &Sample, followed: bool) -> Option<Vec<Evidence>> {
+    fn is_over(&self, sample: &Sample, wiff: &Wiff, followed: bool) -> Option<Vec<Evidence>> {
         let log = sample.log.as_ref().ok();
         let mut rules = Vec::new();
         if let Some(end) = log.and_then(|log| log.end.as_ref()) {
@@ -259,11 +275,14 @@ impl Judge<'_> {
         }
         let aborted = log.is_some_and(|log| log.abort.is_some());
         let data_end = sample.scans.as_ref().ok()?.data_length;
-        let there = if self.is_single_file() {
-            sample.scan_stream.as_ref().is_ok_and(|length| *length >= data_end)
+        let of_stream;
+        let findings = if self.is_single_file() {
+            of_stream = judge_stream(sample, Chain::of(wiff).sums_bind);
+            &of_stream
         } else {
-            self.look.scan.as_ref()?.findings.iter().all(|finding| !concerns(finding, sample.index, aborted))
+            &self.look.scan.as_ref()?.findings
         };
+        let there = findings.iter().all(|finding| finding.is_hint() || !concerns(finding, sample.index, aborted));
         if rules.is_empty() || !there {
             return None;
         }
@@ -315,13 +334,13 @@ impl Judge<'_> {
 fn concerns(finding: &Finding, sample: u16, aborted: bool) -> bool {
     match finding {
         Finding::Truncated { sample: first, .. } => sample >= *first,
-        Finding::Zeros { sample: one, .. } | Finding::NoIndex { sample: one, .. } | Finding::Broken { sample: one, .. } => {
-            sample == *one
-        }
+        // Sample 0 is the file's own header.
+        Finding::Zeros { sample: one, .. } | Finding::Differs { sample: one, .. } => sample == *one || *one == 0,
+        Finding::NoIndex { sample: one, .. } | Finding::Broken { sample: one, .. } => sample == *one,
         // A run that was aborted before its first scan has none.
         Finding::HeadersOnly { .. } => !aborted,
         // It goes on behind the last one: the next sample is being written.
-        Finding::Longer { .. } => false,
+        Finding::Longer { .. } | Finding::BlockLength { .. } => false,
         Finding::Empty | Finding::Mispaired { .. } | Finding::NotSeen { .. } => true,
     }
 }

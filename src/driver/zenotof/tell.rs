@@ -252,7 +252,10 @@ impl Teller<'_> {
     fn instrument_time(&self, sample: &Sample) -> Option<String> {
         let local = sample.table.as_ref().ok()?.local_start;
         let offset = sample.start.as_ref().ok().and_then(|start| start.offset.as_ref().ok());
-        Some(offset.map_or_else(|| local.to_string(), |offset| format!("{local}{offset}")))
+        let Some(offset) = offset else { return Some(local.to_string()) };
+        let seconds = offset.seconds();
+        let sign = if seconds < 0 { '-' } else { '+' };
+        Some(format!("{local}{sign}{:02}:{:02}", seconds.abs() / 3600, seconds.abs() / 60 % 60))
     }
 
     /// Whether the offset that the file's two times make is another one than the declared zone's.
