@@ -1,1 +1,4 @@
-
+mod copies;
+mod end;
+mod way;
+mod world;
