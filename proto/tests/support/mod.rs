@@ -1,6 +1,8 @@
-//! Real files, where they are at hand.
+//! Real files, where they are at hand, and written ones.
 
 #![allow(dead_code, reason = "each test program uses a part")]
+
+pub mod written;
 
 use std::path::{Path, PathBuf};
 

@@ -12,6 +12,12 @@ const DEVICES: usize = 16;
 const PERIODS: usize = 16;
 const EXPERIMENTS: usize = 256;
 
+/// Where the experiment's name stands in its header, how long the header is without it, and where the scan type stands behind the usual
+/// name.
+const NAME_AT: usize = 0x5a;
+const HEADER_WITHOUT_NAME: usize = 152;
+const USUAL_SCAN_TYPE_AT: usize = 0x7a;
+
 /// What one experiment of a method says in its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Experiment {
@@ -70,7 +76,10 @@ fn header<R: Read + Seek>(streams: &mut Streams<R>, stream: &str) -> Known<Exper
         1 => true,
         other => return Err(Fields::new(stream, &bytes, 0x56).unsound("polarity", format!("it is {other}"))),
     };
-    let scan_type = Fields::new(stream, &bytes, 0x7a).u16("scan type")?;
+    // The experiment's name stands between: "New experiment" unless somebody changed it.
+    let name = usize::from(Fields::new(stream, &bytes, NAME_AT).u16("experiment name")?);
+    let at = if bytes.len() == HEADER_WITHOUT_NAME + name { NAME_AT + 2 + name + 2 } else { USUAL_SCAN_TYPE_AT };
+    let scan_type = Fields::new(stream, &bytes, at).u16("scan type")?;
     Ok(Experiment { negative, scan_type })
 }
 

@@ -18,6 +18,14 @@ pub(super) enum Refused {
     Budget(String),
 }
 
+/// How far [`Guard::fill`] came.
+pub(super) struct Filled {
+    /// Bytes that are the file's.
+    pub(super) count: usize,
+    /// Why not all of them.
+    pub(super) short: Option<io::Error>,
+}
+
 /// A file that is read within a budget. Once [`Guard::cover`] was called its start and what follows behind its end come from memory.
 pub(super) struct Guard<R> {
     file: R,
@@ -55,10 +63,21 @@ impl<R: Read + Seek> Guard<R> {
         (self.head, self.tail_at, self.tail) = (head, tail_at, tail);
     }
 
-    /// Fills `into` from the file itself.
-    pub(super) fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+    /// Fills `into` from the file itself, as far as the file goes; the rest becomes `pad`. Gives the error that stood in the way.
+    pub(super) fn fill(&mut self, offset: u64, into: &mut [u8], pad: u8) -> Filled {
         self.position = offset;
-        self.read_exact(into)
+        let mut count = 0;
+        while count < into.len() {
+            match self.read(&mut into[count..]) {
+                Ok(more) => count += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    into[count..].fill(pad);
+                    return Filled { count, short: Some(error) };
+                }
+            }
+        }
+        Filled { count, short: None }
     }
 
     fn charge(&self, bytes: usize) -> io::Result<()> {

@@ -8,7 +8,7 @@ use super::super::limits::Limits;
 use super::super::model::{Torn, Version};
 use super::Defects;
 use super::chains::{Chains, END, FREE, LAST};
-use super::directory::Directory;
+use super::directory::{Directory, ENTRY};
 use super::guard::{Guard, Refused};
 
 /// Length of the header; the sector that it stands in may be longer.
@@ -131,8 +131,10 @@ fn header<R: Read + Seek>(file: &mut Guard<R>) -> Result<[u8; HEADER], Torn> {
             true,
         ));
     }
-    file.read_at(0, &mut header).map_err(|error| refused(0, "the header", &error))?;
-    Ok(header)
+    match file.fill(0, &mut header, 0).short {
+        Some(error) => Err(refused(0, "the header", &error)),
+        None => Ok(header),
+    }
 }
 
 /// Checks what the header says of the format.
@@ -182,7 +184,7 @@ fn allocation<R: Read + Seek>(
             return Err(too_large());
         }
         let at = place(version, more);
-        if let Err(error) = file.read_at(at, &mut buffer) {
+        if let Some(error) = file.fill(at, &mut buffer, 0xff).short {
             defects.add(at, || format!("the list of allocation sectors goes on here and cannot be read: {error}"));
             break;
         }
@@ -198,13 +200,11 @@ fn allocation<R: Read + Seek>(
     for sector in list {
         let at = place(version, sector);
         places.push(at);
-        match if sector <= LAST { file.read_at(at, &mut buffer) } else { Err(io::ErrorKind::InvalidData.into()) } {
-            Ok(()) => next.extend((0..per_sector).map(|index| u32_at(&buffer, index * 4))),
-            Err(error) => {
-                defects.add(at, || format!("a sector of the allocation table cannot be read: {error}"));
-                next.resize(next.len() + per_sector, FREE);
-            }
+        // Entries that are not there count as free.
+        if let Some(error) = file.fill(at, &mut buffer, 0xff).short {
+            defects.add(at, || format!("a sector of the allocation table cannot be read: {error}"));
         }
+        next.extend((0..per_sector).map(|index| u32_at(&buffer, index * 4)));
     }
     Ok((next, places))
 }
@@ -230,19 +230,19 @@ fn directory_bytes<R: Read + Seek>(
             break;
         }
         let mut buffer = vec![0; length];
-        let read = if sector <= LAST { file.read_at(at, &mut buffer) } else { Err(io::ErrorKind::InvalidData.into()) };
-        match read {
-            Ok(()) => sectors.push((at, buffer)),
-            Err(error) if sectors.is_empty() => return Err(refused(at, "the directory", &error)),
-            Err(error) => {
-                defects.add(at, || format!("a sector of the directory cannot be read: {error}"));
-                if error.get_ref().is_some_and(|inner| matches!(inner.downcast_ref(), Some(Refused::Budget(_)))) {
-                    break;
-                }
-                // Its entries are unknown; the numbers of those behind it stay what they are.
-                sectors.push((at, vec![0; length]));
+        let filled = file.fill(at, &mut buffer, 0);
+        if let Some(error) = filled.short {
+            if sectors.is_empty() && filled.count < ENTRY {
+                return Err(refused(at, "the directory", &error));
             }
+            defects.add(at, || format!("a sector of the directory cannot be read: {error}"));
+            if error.get_ref().is_some_and(|inner| matches!(inner.downcast_ref(), Some(Refused::Budget(_)))) {
+                break;
+            }
+            // Half an entry is none. The numbers of the entries in the sectors behind this one stay what they are.
+            buffer[filled.count - filled.count % ENTRY..].fill(0);
         }
+        sectors.push((at, buffer));
     }
     Ok(sectors)
 }
@@ -266,13 +266,10 @@ fn minis<R: Read + Seek>(
         }
         let at = place(version, sector);
         places.push(at);
-        match file.read_at(at, &mut buffer) {
-            Ok(()) => next.extend((0..per_sector).map(|index| u32_at(&buffer, index * 4))),
-            Err(error) => {
-                defects.add(at, || format!("a sector of the mini stream's table cannot be read: {error}"));
-                next.resize(next.len() + per_sector, FREE);
-            }
+        if let Some(error) = file.fill(at, &mut buffer, 0xff).short {
+            defects.add(at, || format!("a sector of the mini stream's table cannot be read: {error}"));
         }
+        next.extend((0..per_sector).map(|index| u32_at(&buffer, index * 4)));
     }
     next.truncate(wanted);
     let at = |index: usize| places.get(index / per_sector).map_or(0, |place| place + (index % per_sector) as u64 * 4);
