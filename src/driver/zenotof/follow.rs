@@ -311,7 +311,6 @@ impl Set {
         if self.state.identity.is_none() {
             self.state.identity = Some(identity::of_content(look));
         }
-        self.tell_started(look, effects);
         self.tell_samples(look, judgement, true, effects);
         let rules = judgement.evidence.iter().cloned().chain([why]).collect();
         self.tell_incomplete(look, judgement, rules, effects);

@@ -145,7 +145,7 @@ fn a_lone_member_is_incomplete_and_says_what_is_missing() {
     for (kind, code, told) in [
         (Member::Wiff, "missing-member", &["started", "incomplete"][..]),
         // Nothing in a `.wiff.scan` says who it is.
-        (Member::Scan, "no-wiff", &["started", "incomplete"][..]),
+        (Member::Scan, "no-wiff", &["incomplete"][..]),
     ] {
         let mut world = World::new(profile(), Settings::default());
         let one = set.iter().filter(|(other, _)| **other == kind).map(|(kind, file)| (*kind, file.clone())).collect();
