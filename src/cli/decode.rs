@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config;
-use crate::config::settings::{DeckSettings, DeviceSettings};
+use crate::config::settings::{AcquisitionSettings, DeckSettings, DeviceSettings};
 use crate::decode::{DecodeError, decode, decode_sets};
 use crate::device::driver_of;
 use crate::driver::biolector;
@@ -183,6 +183,7 @@ fn stated(arguments: &Arguments) -> anyhow::Result<(SiteId, DeviceSettings)> {
             files: None,
             stream: None,
             deck: DeckSettings::default(),
+            acquisitions: AcquisitionSettings::default(),
         },
     ))
 }

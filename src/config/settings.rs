@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::values::Choice;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::Profile;
+pub use super::acquisitions::AcquisitionSettings;
 pub use crate::profile::deck::DeckSettings;
 
 pub use super::streams::StreamSettings;
@@ -122,6 +123,8 @@ pub struct DeviceSettings {
     pub stream: Option<StreamSettings>,
     /// What stands on its deck, where it has one.
     pub deck: DeckSettings,
+    /// Where its acquisitions lie beside `files`, and how they are read; the defaults for other instruments.
+    pub acquisitions: AcquisitionSettings,
 }
 
 /// A file link.

@@ -29,6 +29,11 @@ impl StreamSettings {
         }
     }
 
+    /// Whether it is a trace, which can be read again.
+    pub fn is_trace(&self) -> bool {
+        matches!(self.line, Line::Trace { .. })
+    }
+
     /// Which way the bytes of the first port go.
     pub fn direction(&self) -> Direction {
         match self.mode {

@@ -120,8 +120,9 @@ fn judge(
                     }
                 }
             }
-            Request::Reread(_) | Request::Send { .. } => {}
+            // Nothing is kept, nothing written.
+            Request::Rest(_) | Request::Manifest { .. } | Request::Reread(_) | Request::Send { .. } => {}
         }
     }
-    give(SetInput::Gone, &mut asked)
+    give(SetInput::Closed, &mut asked)
 }

@@ -4,6 +4,8 @@
 mod actor;
 mod board;
 mod exit;
+mod kept;
+mod links;
 mod preview;
 mod record;
 mod silence;

@@ -192,6 +192,15 @@ pub enum Request {
         /// The members.
         members: Vec<set::MemberSeen>,
     },
+    /// Nothing is waited for in this set: it is closed, and opened again when it changes.
+    Rest(set::SetName),
+    /// Put these digests down where the configuration names a folder for it.
+    Manifest {
+        /// The set.
+        set: set::SetName,
+        /// Its members.
+        members: Vec<set::Hashed>,
+    },
     /// Write these bytes to the line of this source, in host mode; a link that only listens has nothing to write with.
     Send {
         /// The stream.

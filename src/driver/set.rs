@@ -33,8 +33,8 @@ pub enum SetInput<'a> {
     Hashed(&'a Hashed),
     /// Nothing more will come of this reading: the end of an offline decode. What would wait for time is decided now.
     Ended,
-    /// None of its files is there any more. Its state can be dropped; what was said stays said.
-    Gone,
+    /// Nothing more comes of it until it is opened again: it rests, or its files are gone. What was said stays said.
+    Closed,
 }
 
 /// A set as it was found.

@@ -10,3 +10,5 @@ pub mod files;
 pub mod filesets;
 pub mod name;
 mod outlet;
+mod place;
+pub mod stream;

@@ -111,6 +111,7 @@ impl Set {
         };
         match due {
             _ if difference.is_nothing() => self.rest(effects),
+            Due::Sealed if !self.is_hashed(look) => self.hash(look, effects),
             Due::Sealed => self.rechecked(look, judgement, (print, &difference), now, effects),
             Due::Waited(Wait::Settle) if self.state.looks + 1 < self.context.profile.stable_polls => {
                 self.state.looks += 1;

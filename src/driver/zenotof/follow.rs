@@ -44,7 +44,7 @@ impl Set {
     /// Takes an input.
     pub fn take(&mut self, input: SetInput<'_>, now: Timestamp, effects: &mut Effects) {
         match input {
-            SetInput::Opened { .. } | SetInput::Gone => return,
+            SetInput::Opened { .. } | SetInput::Closed => return,
             SetInput::Looked(look) => self.looked(look, now, effects),
             SetInput::Expected { samples, batch } => {
                 let expected = Some((samples, Arc::from(batch)));
@@ -57,6 +57,9 @@ impl Set {
             SetInput::Hashed(hashed) => self.hashed(hashed, effects),
             SetInput::Ended => self.ask(Due::Final, effects),
         }
+        if self.is_at_rest() && matches!(input, SetInput::Looked(_)) {
+            effects.requests.push(Request::Rest(self.name.clone()));
+        }
         self.state.write(&self.name, effects);
     }
 
@@ -66,6 +69,12 @@ impl Set {
             self.ask(Due::Waited(wait), effects);
             self.state.write(&self.name, effects);
         }
+    }
+
+    /// Whether nothing is waited for.
+    pub fn is_at_rest(&self) -> bool {
+        let over = matches!(self.state.phase, Phase::Ended | Phase::Incomplete);
+        over && self.state.wait.is_none() && self.state.due.is_none()
     }
 
     /// Something outside the set speaks for its end: look soon.
@@ -212,7 +221,8 @@ impl Set {
         };
         let whole = judgement.verdict == Verdict::Whole;
         match due {
-            Due::Sealed if whole => self.finish(look, judgement, effects),
+            Due::Sealed if whole && self.is_hashed(look) => self.finish(look, judgement, effects),
+            Due::Sealed if whole => self.hash(look, effects),
             Due::Final if whole => self.hash(look, effects),
             Due::Final => self.incomplete(look, judgement, evidence("as-it-lies", "nothing was waited for"), effects),
             Due::Waited(Wait::Calm) if whole && !self.shortcut(judgement).is_empty() => self.hash(look, effects),
@@ -255,6 +265,12 @@ impl Set {
         } else {
             effects.requests.push(Request::Hash { set: self.name.clone(), members: wanted });
         }
+    }
+
+    /// Whether there is a digest of each member as it is.
+    pub(super) fn is_hashed(&self, look: &Observation) -> bool {
+        let has_digest = |member: &MemberSeen| self.state.hashes.iter().any(|hashed| is_same(hashed, member));
+        look.members.iter().all(has_digest)
     }
 
     fn hashed(&mut self, hashed: &Hashed, effects: &mut Effects) {
@@ -301,7 +317,9 @@ impl Set {
         event.reason = (*count > 1).then(|| "its files changed after they were complete".into());
         effects.events.push(event);
         self.state.phase = Phase::Ended;
-        self.state.kept = Some(Kept { members: std::mem::take(&mut self.state.hashes), samples: judgement.samples });
+        let members = std::mem::take(&mut self.state.hashes);
+        effects.requests.push(Request::Manifest { set: self.name.clone(), members: members.clone() });
+        self.state.kept = Some(Kept { members, samples: judgement.samples });
         self.rest(effects);
     }
 

@@ -91,7 +91,7 @@ impl Driver for Zenotof {
             Input::Set(name, SetInput::Opened { snapshot }) => {
                 self.sets.insert(name.clone(), Set::open(name.clone(), self.context.clone(), snapshot));
             }
-            Input::Set(name, SetInput::Gone) => {
+            Input::Set(name, SetInput::Closed) => {
                 self.sets.remove(name);
                 let timer = Timer { source: name.clone(), name: follow::TIMER };
                 effects.timers.push(TimerChange::Cancel(timer));

@@ -10,7 +10,8 @@ use super::disk::Stat;
 use super::Outlet;
 use super::outlet::Stopped;
 use super::position::{MARK, Position};
-use super::source::{Doubt, Next, Pace, Source, print_of, remedy};
+use super::remedy;
+use super::source::{Doubt, Next, Pace, Source, print_of};
 use super::view::advance;
 use crate::driver::SourceName;
 

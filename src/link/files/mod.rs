@@ -33,7 +33,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch as observe};
 use tokio_util::sync::CancellationToken;
 
-use super::{baseline, disk, name, outlet};
+use super::place::remedy;
+use super::{baseline, disk, name, outlet, place};
 use crate::config::settings::FilesSettings;
 use crate::driver::{SourceKind, SourceName};
 use crate::event::Ingest;

@@ -151,6 +151,7 @@ impl World {
                         requests.extend(self.commit(effects));
                     }
                 }
+                Request::Rest(_) | Request::Manifest { .. } => {}
                 Request::Reread(_) | Request::Send { .. } => panic!("asked for something that sets have not"),
             }
         }
