@@ -298,12 +298,10 @@ impl Set {
         if self.awaits_samples(judgement)
             && let Some((expected, batch)) = &self.state.expected
         {
-            let text =
-                format!("{} came, the batch `{batch}` wants {expected}, and nothing more came", judgement.samples);
+            let text = format!("{} came, the batch `{batch}` wants {expected}, and nothing more came", judgement.samples);
             rules.push(evidence("fewer-samples", text));
         }
-        rules
-            .push(evidence("hashed-unchanged", "sizes and times were the same before and after its digests were made"));
+        rules.push(evidence("hashed-unchanged", "sizes and times were the same before and after its digests were made"));
         if self.state.identity.is_none() {
             self.state.identity = Some(identity::of_content(look));
         }

@@ -42,12 +42,7 @@ pub fn state(stat: &Stat) -> MemberState {
 /// # Errors
 ///
 /// What the file system says when a member is there and cannot be read.
-pub fn look(
-    stem: &str,
-    base: Option<Arc<str>>,
-    parts: &[Part],
-    journal: bool,
-) -> Result<Observation, (Arc<Path>, io::Error)> {
+pub fn look(stem: &str, base: Option<Arc<str>>, parts: &[Part], journal: bool) -> Result<Observation, (Arc<Path>, io::Error)> {
     let limits = Limits { sampled_records: SAMPLED, ..Limits::default() };
     let mut seen = Observation {
         stem: stem.to_owned(),

@@ -48,7 +48,9 @@ impl OfflineSet {
     pub fn hash(&self, member: &MemberSeen) -> Result<Option<Hashed>, ReadError> {
         let Some(part) = self.parts.iter().find(|part| part.kind == member.kind) else { return Ok(None) };
         match sha256(&part.file, member.state, &Throttle::new(None), &AtomicBool::new(false)) {
-            Ok(sha256) => Ok(Some(Hashed { kind: member.kind, at: member.at.clone(), state: member.state, sha256 })),
+            Ok(sha256) => {
+                Ok(Some(Hashed { kind: member.kind, at: member.at.clone(), state: member.state, sha256 }))
+            }
             Err(DigestError::Changed | DigestError::Stopped) => Ok(None),
             Err(DigestError::Io(source)) => Err(ReadError::Unreadable { path: part.file.to_path_buf(), source }),
         }

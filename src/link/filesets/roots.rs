@@ -1,9 +1,9 @@
 //! The roots: whether they are there, how their changes are found, and what their folders hold.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::SyncSender;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::look::state;
@@ -16,8 +16,8 @@ use crate::driver::set::At;
 use crate::driver::zenotof::group::{Group, group};
 use crate::link::baseline::Baseline;
 use crate::link::disk::Stat;
-use crate::link::files::FolderState;
 use crate::link::filesets::track::{Tracked, in_folder, name_of};
+use crate::link::files::FolderState;
 use crate::link::outlet::Stopped;
 use crate::link::place;
 
@@ -321,14 +321,9 @@ impl Worker {
         let polled = self.roots.iter().find(|root| root.polling);
         let limited = self.roots.iter().find(|root| root.limited);
         let watching = match (polled, limited) {
-            (Some(root), _) => {
-                Watching { how: How::Poll, why: format!("{}: {}", root.root.folder.display(), root.why) }
-            }
+            (Some(root), _) => Watching { how: How::Poll, why: format!("{}: {}", root.root.folder.display(), root.why) },
             (None, Some(root)) => {
-                let why = format!(
-                    "{}: the kernel grants no more watches, some folders are polled",
-                    root.root.folder.display()
-                );
+                let why = format!("{}: the kernel grants no more watches, some folders are polled", root.root.folder.display());
                 Watching { how: How::Poll, why }
             }
             (None, None) => {

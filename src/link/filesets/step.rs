@@ -139,8 +139,7 @@ impl Worker {
         set.fresh = false;
         if let Some((.., at, _)) = set.found.first() {
             let file = at.path.rsplit('/').next().unwrap_or_default();
-            if let crate::driver::zenotof::group::Name::Member(_, stem) = crate::driver::zenotof::group::classify(file)
-            {
+            if let crate::driver::zenotof::group::Name::Member(_, stem) = crate::driver::zenotof::group::classify(file) {
                 stem.clone_into(&mut set.stem);
             }
         }
@@ -162,9 +161,7 @@ impl Worker {
         let own = super::track::folder_of(&first.path);
         let owner = self.sets.iter().find(|(name, set)| {
             // Its own folder's names are its business anyway.
-            let elsewhere = name
-                .rsplit_once('/')
-                .is_none_or(|(place, _)| place != super::tree::below(&first.root, own).trim_end_matches('/'));
+            let elsewhere = name.rsplit_once('/').is_none_or(|(place, _)| place != super::tree::below(&first.root, own).trim_end_matches('/'));
             elsewhere && members.iter().all(|(_, at, _)| holds(set, at))
         });
         let Some(name) = owner.map(|(name, _)| name.clone()) else { return false };

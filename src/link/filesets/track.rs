@@ -79,10 +79,9 @@ impl Tracked {
     /// Takes over what one folder lists of it; members elsewhere stay.
     pub fn update(&mut self, root: &str, folder: &str, members: Vec<FoundMember>, journal: bool) {
         let is_here = |at: &At| &*at.root == root && folder_of(&at.path) == folder;
-        let elsewhere = self
-            .found
-            .drain(..)
-            .filter(|(kind, at, _)| !is_here(at) && members.iter().all(|(other, ..)| other != kind));
+        let elsewhere = self.found.drain(..).filter(|(kind, at, _)| {
+            !is_here(at) && members.iter().all(|(other, ..)| other != kind)
+        });
         let mut found: Vec<FoundMember> = elsewhere.collect();
         found.extend(members);
         found.sort_by_key(|(kind, ..)| *kind);

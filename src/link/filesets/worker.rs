@@ -443,9 +443,7 @@ impl Worker {
         let Some((root, rest)) = name.split_once('/') else { return };
         let relative = folder_of(rest);
         for (at, state) in self.roots.iter_mut().enumerate() {
-            if &*state.root.name == root
-                && let Some(folder) = state.folders.get_mut(relative)
-            {
+            if &*state.root.name == root && let Some(folder) = state.folders.get_mut(relative) {
                 folder.print = folder.print.wrapping_add(1);
                 self.dirty.insert((at, below(relative, "").trim_end_matches('/').to_owned()));
             }

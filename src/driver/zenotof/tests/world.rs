@@ -112,8 +112,7 @@ impl World {
     pub fn pass(&mut self, time: Duration) {
         let mut left = time;
         loop {
-            let next =
-                self.timers.iter().min_by_key(|(_, after)| **after).map(|(timer, after)| (timer.clone(), *after));
+            let next = self.timers.iter().min_by_key(|(_, after)| **after).map(|(timer, after)| (timer.clone(), *after));
             let Some((timer, after)) = next.filter(|(_, after)| *after <= left) else { break };
             left -= after;
             self.timers.values_mut().for_each(|other| *other = other.saturating_sub(after));
@@ -204,7 +203,9 @@ impl World {
 
     /// How many ends were told.
     pub fn ends(&self) -> usize {
-        let is_end = |event: &&Event| matches!(event.body, Body::AcquisitionCompleted(_) | Body::AcquisitionAborted(_));
+        let is_end = |event: &&Event| {
+            matches!(event.body, Body::AcquisitionCompleted(_) | Body::AcquisitionAborted(_))
+        };
         self.events.iter().filter(is_end).count()
     }
 }
