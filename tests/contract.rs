@@ -15,6 +15,9 @@ use instrumentd::event::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
+#[path = "contract/robot.rs"]
+mod robot;
+
 const FROZEN: &str = include_str!("contract/v1.ndjson");
 
 fn run() -> Arc<Run> {
@@ -281,26 +284,32 @@ fn events() -> Vec<Event> {
         ),
         of_run(
             Body::AccessStarted(sampling::AccessStarted {
-                run: run.clone(),
+                run: Some(run.clone()),
                 access_id: text("a1"),
                 observed_by: "file",
-                elapsed_s,
-                cycle,
+                elapsed_s: Some(elapsed_s),
+                cycle: Some(cycle),
+                cultivation: None,
             }),
             Key::Offset(4711, 0),
         ),
         of_run(
             Body::AccessEnded(sampling::AccessEnded {
-                run: run.clone(),
+                run: Some(run.clone()),
                 access_id: text("a1"),
                 observed_by: "file",
-                elapsed_s,
+                elapsed_s: Some(elapsed_s),
                 duration_s: Some(52.0),
-                cycle,
+                cycle: Some(cycle),
+                cultivation: None,
+                reason: None,
             }),
             Key::Offset(4711, 0),
         ),
     ]
+    .into_iter()
+    .chain(robot::events(&made))
+    .collect()
 }
 
 fn ended(run: &Arc<Run>, counts: &std::collections::BTreeMap<&'static str, u64>) -> Ended {

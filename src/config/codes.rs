@@ -76,6 +76,20 @@ codes! {
     ReservedName = "reserved-name", Error;
     /// No profile has this name.
     UnknownProfile = "unknown-profile", Error;
+    /// A name that stands for something else, a type of labware, a liquid class, a device, is not defined.
+    UnknownName = "unknown-name", Error;
+    /// A key, table or link means nothing for instruments of this family.
+    WrongFamily = "wrong-family", Error;
+    /// A device has no link, or several, where it needs exactly one.
+    OneLink = "one-link", Error;
+    /// A line is named in no way, or in two.
+    OnePort = "one-port", Error;
+    /// Host mode without `sole_host = true`, or with what only a tap has; or a tap with what only a host has.
+    BadMode = "bad-mode", Error;
+    /// Two devices, or the two directions of one, name the same line.
+    SamePort = "same-port", Error;
+    /// What stands on a deck contradicts itself: two things in one place, a culture without its device.
+    BadDeck = "bad-deck", Error;
     /// The value is none of those that the key can have.
     BadChoice = "bad-choice", Error;
     /// A number, duration or size is too small or too large, or the ends of a range are the wrong way round.
@@ -140,7 +154,12 @@ codes! {
     MountNotRequired = "mount-not-required", Warning;
     /// A watched folder lies on a network mount and `watch` is `notify`: what other machines write is not noticed.
     NotifyOnNetwork = "notify-on-network", Warning;
-    /// A password, certificate or key file is not there, cannot be read by this user, or holds nothing usable.
+    /// A serial port, a USB adapter or a trace file is not there; the device stays `disconnected` until it is.
+    LineAbsent = "line-absent", Warning;
+    /// A line cannot be used as it is: it may not be opened, is in use, is no serial port, or its server does not answer.
+    LineUnusable = "line-unusable", Warning;
+    /// A password, certificate, key or worklist file, or the folder for recordings, is not there, cannot be used by this user,
+    /// or holds nothing usable.
     FileUnusable = "file-unusable", Warning;
     /// A password or key file can be read by every user of this machine.
     FileExposed = "file-exposed", Warning;

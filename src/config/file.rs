@@ -1,13 +1,18 @@
 //! The tables of `instrumentd.toml`, as they are written; the comments here are the descriptions in its JSON Schema.
 
 use super::network::{Host, ResponsePrefix, TopicRoot};
+use super::ports::{Address, FilePaths, Turn, UsbId};
 use super::quantities::{Lasting, Size};
 use super::reader::Named;
 use super::settings::{WatchMode, WhenFull};
+use super::streams::{Carries, StreamMode, TraceFormat};
 use super::tables::tables;
-use super::values::{BackfillText, FilePath, Name, OneOf, Text, Whole};
+use super::values::{BackfillText, FilePath, Name, Number, OneOf, Text, Whole};
 use super::zone::Zone;
-use crate::profile::file::OverridesTable;
+use crate::driver::zenotof::ejection::Order;
+use crate::driver::zenotof::position::Rule;
+use crate::profile::deck::{Anchor, Role};
+use crate::profile::file::{LineTable, OverridesTable};
 
 /// Milliseconds in a second, a minute, an hour and a day.
 const SECOND: u64 = 1000;
@@ -102,8 +107,8 @@ tables! {
 
     /// One instrument.
     pub struct DeviceTable, unknown keys Refused {
-        /// What is true of its model: the name of a profile, shipped (`biolector-1`, `biolector-pro`, `biolector-xt`) or
-        /// of your own.
+        /// What is true of its model: the name of a profile, shipped (`biolector-1`, `biolector-pro`, `biolector-xt`,
+        /// `robolector`, `robolector-tecan`, `zenotof-7600`) or of your own.
         must profile: Text<64>;
         /// The IANA time zone of the clock of the instrument's computer, `time_zone = "Europe/Berlin"` for instance.
         must time_zone: Zone;
@@ -111,10 +116,75 @@ tables! {
         may enabled: bool = true;
         /// Where it stands, in words; shown in its `info`.
         cosmetic location: Text<200>;
-        /// The folder into which the instrument writes its results, `files = { folder = "/srv/results" }` for instance.
-        must files: FilesTable;
+        /// BioLector and ZenoTOF: the folder into which the instrument writes its results, `files = { folder =
+        /// "/srv/results" }` for instance.
+        may files: FilesTable;
+        /// ZenoTOF: where else acquisitions lie, and how they are read.
+        may acquisitions: AcquisitionsTable;
+        /// RoboLector: its serial line. It has one of `serial`, `tcp` and `trace`.
+        may serial: SerialTable;
+        /// RoboLector: its line behind a serial device server on the network.
+        may tcp: TcpTable;
+        /// RoboLector: a trace of its line that another program writes and that grows.
+        may trace: TraceTable;
+        /// Says that nothing else controls the instrument, which `mode = "host"` needs.
+        may sole_host: bool;
+        /// RoboLector: what stands on its deck.
+        may deck: DeckTable;
+        /// RoboLector: the liquid class of the profile by which volumes are corrected where no worklist names one.
+        may liquid_class: Text<128>;
+        /// RoboLector: worklists (`.gwl`), one path or a list; read again whenever one changes.
+        may worklist: FilePaths;
         /// Values of the profile that are different for this device.
         may overrides: OverridesTable;
+    }
+
+    /// Where else acquisitions lie, and how they are read.
+    pub struct AcquisitionsTable, unknown keys Refused {
+        /// The name of the folder in `files`: the paths in events are relative to it.
+        may name: Name = "data";
+        /// Where subscribers find that folder: a URL, or a path on their side. Events then carry `dataref`.
+        may public: Text<500>;
+        /// Further folders of the same instrument, each by its name.
+        may roots: Named<RootTable>;
+        /// How much is read for digests in a second, all files together; without it as much as the disk gives.
+        may hash_rate: Size<65536>;
+        /// How many files are read for digests at a time.
+        may hash_parallel: Whole<1, 16> = 2;
+        /// A folder, none of the instrument's, into which a manifest of the digests of each complete set is written.
+        may manifests: FilePath;
+        /// Where the batch files are that say how many samples are to come.
+        may batches: BatchesTable;
+        /// How vial positions become wells; without it events have the vendor's position only.
+        may positions: PositionsTable;
+        /// Echo MS: in which order a shot list is worked off.
+        may ejection_order: OneOf<Order> = "serpentine";
+    }
+
+    /// A further folder with acquisitions.
+    pub struct RootTable, unknown keys Refused {
+        /// The folder.
+        must folder: FilePath;
+        /// Where subscribers find it.
+        may public: Text<500>;
+    }
+
+    /// Where batch files are.
+    pub struct BatchesTable, unknown keys Refused {
+        /// Their folder.
+        must folder: FilePath;
+        /// The header of the column with the name of the data file.
+        may column: Text<100> = "Data File";
+    }
+
+    /// How vial positions become wells.
+    pub struct PositionsTable, unknown keys Refused {
+        /// The numbering.
+        must rule: OneOf<Rule>;
+        /// Rows of the plate.
+        must rows: Whole<1, 32>;
+        /// Columns of the plate.
+        must columns: Whole<1, 48>;
     }
 
     /// The folder into which an instrument writes its results. It is only ever read.
@@ -130,6 +200,108 @@ tables! {
         /// Whether the folder must lie on a mount of its own. Say `true` for a network share: without it, an unmounted
         /// share is a folder in which all files were deleted.
         may require_mount: bool = false;
+    }
+
+    /// A serial line.
+    pub struct SerialTable, unknown keys Refused {
+        /// Its path; `/dev/serial/by-id/…` stays the same when the adapter is plugged in again.
+        may port: FilePath;
+        /// Its USB adapter, found wherever it is plugged in; instead of `port`.
+        may usb: UsbTable;
+        /// Whether the daemon listens to what others say on the line, or is itself the instrument's only host.
+        may mode: OneOf<StreamMode> = "listen";
+        /// What a tap on this port sees; not with `replies`.
+        may carries: OneOf<Carries> = "both";
+        /// A tap's second port, on which the replies are seen; the first one then sees the commands.
+        may replies: RepliesPortTable;
+        /// Settings of the line that are different from the profile's.
+        may line: LineTable;
+        /// Records what comes over the line.
+        may capture: CaptureTable;
+    }
+
+    /// The port on which a tap sees the replies.
+    pub struct RepliesPortTable, unknown keys Refused {
+        /// Its path.
+        may port: FilePath;
+        /// Its USB adapter; instead of `port`.
+        may usb: UsbTable;
+    }
+
+    /// A USB adapter, as `udevadm info` or `lsusb -v` tells it.
+    pub struct UsbTable, unknown keys Refused {
+        /// Vendor id, four hexadecimal digits: `0403` is FTDI.
+        must vendor: UsbId;
+        /// Product id, four hexadecimal digits.
+        must product: UsbId;
+        /// Serial number; to be given where there are several adapters of this kind.
+        may serial: Text<128>;
+        /// The number of the interface, on adapters with several ports.
+        may interface: Whole<0, 255>;
+    }
+
+    /// A line behind a serial device server that passes bytes as they are.
+    pub struct TcpTable, unknown keys Refused {
+        /// Its host and port, `address = "10.0.0.7:4001"` for instance.
+        must address: Address;
+        /// Whether the daemon listens to what others say on the line, or is itself the instrument's only host.
+        may mode: OneOf<StreamMode> = "listen";
+        /// What a tap at this address sees; not with `replies`.
+        may carries: OneOf<Carries> = "both";
+        /// The address at which a tap sees the replies; the first one then sees the commands.
+        may replies: Address;
+        /// Records what comes over the line.
+        may capture: CaptureTable;
+    }
+
+    /// A trace of a line that another program writes and that grows.
+    pub struct TraceTable, unknown keys Refused {
+        /// The file. It need not be there yet; a new one under the same name is read from its start.
+        must file: FilePath;
+        /// How it is written.
+        may format: OneOf<TraceFormat> = "lines";
+        /// What it holds.
+        may carries: OneOf<Carries> = "both";
+        /// The time between two looks.
+        may poll_interval: Lasting<10, HOUR> = "250ms";
+    }
+
+    /// Records what comes over a line, with times and directions, as text that `instrumentd replay` reads.
+    pub struct CaptureTable, unknown keys Refused {
+        /// The folder for the recordings; it must be there and writable.
+        must folder: FilePath;
+        /// A file that is larger is followed by the next.
+        may rotate: Size<100_000> = "64 MB";
+        /// How many files are kept.
+        may keep: Whole<1, 10_000> = 16;
+    }
+
+    /// What stands on a robot's deck.
+    pub struct DeckTable, unknown keys Refused {
+        /// The labware, by a name of your choice.
+        must labware: Named<PlacementTable>;
+    }
+
+    /// One thing on the deck.
+    pub struct PlacementTable, unknown keys Refused {
+        /// A type of labware of the profile.
+        must r#type: Text<63>;
+        /// Where it stands, from left to right in the robot's own coordinates.
+        must x_mm: Number;
+        /// Where it stands, from front to back.
+        must y_mm: Number;
+        /// What of it stands there.
+        may anchor: OneOf<Anchor> = "corner";
+        /// How far it is turned counter-clockwise, in degrees: 0, 90, 180 or 270. At 0 row A is at the back.
+        may rotation: Turn = 0;
+        /// What it is for.
+        must role: OneOf<Role>;
+        /// The device in which the cells grow; for the role `cultivation` only.
+        may cultivation_device: Name;
+        /// The plate's id, where it is always the same.
+        may plate_id: Text<64>;
+        /// Its barcode, where it is always the same.
+        may barcode: Text<64>;
     }
 
     /// How the daemon logs.

@@ -1,9 +1,13 @@
 //! Configuration: from `instrumentd.toml` to [`Settings`], with all problems at once, each at its place.
 
+pub mod acquisitions;
 pub mod codes;
+mod deck;
 pub mod file;
+mod links;
 pub mod nearest;
 pub mod network;
+pub mod ports;
 pub mod problem;
 pub mod quantities;
 pub mod reader;
@@ -12,6 +16,7 @@ mod resolve;
 mod rules;
 pub mod settings;
 pub mod source;
+pub mod streams;
 pub(crate) mod tables;
 pub mod values;
 pub mod zone;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RESERVED_ID;
 use super::codes::Code;
 use super::file::{BrokerTable, ConfigTable, DeviceTable, FilesTable, JournalTable, TlsTable};
 use super::nearest::nearest;
@@ -14,9 +13,10 @@ use super::settings::{
     WatchMode, WhenFull,
 };
 use super::values::{BackfillText, FilePath, NAME_RULE, made_valid};
+use super::{RESERVED_ID, acquisitions, deck, links};
 use crate::event::ids::is_valid_name;
 use crate::event::{DeviceId, NodeId, SiteId};
-use crate::profile::{Profile, Profiles, overridden};
+use crate::profile::{Profile, Profiles, Reach, overridden};
 
 /// Where the journal is when neither the file nor systemd says: what systemd's `StateDirectory=instrumentd` makes.
 const STATE_DIRECTORY: &str = "/var/lib/instrumentd";
@@ -161,7 +161,7 @@ fn devices(table: &ConfigTable, profiles: &Profiles, folder: &Path, reader: &mut
     let mut devices = Vec::new();
     for (id, (span, at)) in table.devices.iter().flat_map(|named| &named.value.entries) {
         let id = device_id(id, span, reader);
-        if let Some((device, id)) = device(&at.value, profiles, folder, reader).zip(id) {
+        if let Some((device, id)) = device(&at.value, table, profiles, folder, reader).zip(id) {
             devices.push(device(id));
         }
     }
@@ -188,6 +188,7 @@ fn device_id(id: &str, span: &std::ops::Range<usize>, reader: &mut Reader) -> Op
 /// All of a device but its id.
 fn device(
     table: &DeviceTable,
+    config: &ConfigTable,
     profiles: &Profiles,
     folder: &Path,
     reader: &mut Reader,
@@ -197,12 +198,20 @@ fn device(
         Some(overrides) => Arc::new(overridden(&profile, overrides, reader)),
         None => profile,
     });
+    links::check(table, profile.as_deref(), reader);
+    let stream = profile.as_ref().and_then(|profile| links::stream(table, profile, folder, reader));
+    let deck = profile.as_ref().map(|profile| deck::deck(table, profile, config, profiles, folder, reader));
+    let acquisitions = acquisitions::acquisitions(get(&table.acquisitions), folder, reader);
     let time_zone = get(&table.time_zone)?.0.clone();
-    let files = files(get(&table.files)?, &time_zone, folder)?;
-    let profile = profile?;
+    let files = get(&table.files).and_then(|table| files(table, &time_zone, folder));
+    let (profile, deck) = (profile?, deck??);
+    match profile.family.reach() {
+        Reach::Files => drop(files.as_ref()?),
+        Reach::Stream => drop(stream.as_ref()?),
+    }
     let enabled = get(&table.enabled).copied().unwrap_or(true);
     let location = get(&table.location).map(|location| location.0.clone());
-    Some(move |id| DeviceSettings { id, enabled, profile, location, time_zone, files: Some(files) })
+    Some(move |id| DeviceSettings { id, enabled, profile, location, time_zone, files, stream, deck, acquisitions })
 }
 
 fn profile(

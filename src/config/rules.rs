@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::reader::{At, Reader};
 use super::resolve::{Resolved, log_filter as parse_log_filter};
 use super::settings::{Backfill, BrokerSettings, Settings};
+use super::streams::Line;
 use crate::event::DeviceId;
 
 /// Checks everything that more than one value has to do with. `folder` is that of the configuration file.
@@ -20,6 +21,7 @@ pub(super) fn check(table: &ConfigTable, resolved: &Resolved, folder: &Path, rea
     log_filter(table, reader);
     client_ids(table, resolved, reader);
     folders(table, &resolved.journal.path, folder, reader);
+    lines(table, resolved, reader);
     backfills(table, resolved, reader);
 }
 
@@ -195,6 +197,41 @@ fn folders(table: &ConfigTable, journal: &Path, base: &Path, reader: &mut Reader
                 .help("put the journal elsewhere with `path` in `[journal]`, or name a folder of the instrument's own");
         }
         seen.push((id, folder, place.span.clone()));
+    }
+}
+
+/// No line is read twice: two readers of one serial port would each get a part of the bytes.
+fn lines(table: &ConfigTable, resolved: &Resolved, reader: &mut Reader) {
+    let mut seen: Vec<(&DeviceId, String, std::ops::Range<usize>)> = Vec::new();
+    for device in resolved.devices.iter().filter(|device| device.enabled) {
+        let entry = table.devices.as_ref().and_then(|named| named.value.entries.get(device.id.as_str()));
+        let Some(((_, at), stream)) = entry.zip(device.stream.as_ref()) else { continue };
+        let (place, ports) = match &stream.line {
+            Line::Serial { port, replies, .. } => (
+                span(&at.value.serial),
+                vec![port.to_string(), replies.as_ref().map_or(String::new(), ToString::to_string)],
+            ),
+            Line::Tcp { address, replies } => (
+                span(&at.value.tcp),
+                vec![address.to_string(), replies.as_ref().map_or(String::new(), ToString::to_string)],
+            ),
+            Line::Trace { file, .. } => (span(&at.value.trace), vec![file.display().to_string()]),
+        };
+        let Some(place) = place else { continue };
+        for port in ports.into_iter().filter(|port| !port.is_empty()) {
+            if let Some((other, _, first)) = seen.iter().find(|(_, seen, _)| *seen == port) {
+                let message = match *other == &device.id {
+                    true => format!("`{}` names {port} twice", device.id),
+                    false => format!("`{}` uses the same line as `{other}`: {port}", device.id),
+                };
+                let (first, other) = (first.clone(), format!("`{other}`"));
+                reader
+                    .report(Code::SamePort, place.clone(), message)
+                    .help("each would get a part of the bytes: give each its own")
+                    .also(first, other);
+            }
+            seen.push((&device.id, port, place.clone()));
+        }
     }
 }
 

@@ -7,9 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use super::acquisitions::AcquisitionSettings;
 use super::values::Choice;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::Profile;
+pub use crate::profile::deck::DeckSettings;
+
+pub use super::streams::StreamSettings;
 
 /// Everything that `instrumentd run` needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,8 +117,14 @@ pub struct DeviceSettings {
     pub location: Option<String>,
     /// The zone of the instrument's clock.
     pub time_zone: TimeZone,
-    /// Its file link.
+    /// Its file link, where its family has one.
     pub files: Option<FilesSettings>,
+    /// Its line, where its family has one.
+    pub stream: Option<StreamSettings>,
+    /// What stands on its deck, where it has one.
+    pub deck: DeckSettings,
+    /// Where its acquisitions lie beside `files`, and how they are read; the defaults for other instruments.
+    pub acquisitions: AcquisitionSettings,
 }
 
 /// A file link.

@@ -4,11 +4,15 @@
 mod actor;
 mod board;
 mod exit;
+mod kept;
+mod links;
 mod preview;
 mod record;
 mod silence;
 mod state;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 
 pub use board::Board;
 pub use exit::Exit;

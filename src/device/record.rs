@@ -1,19 +1,18 @@
 //! What a device records: collects one batch and commits it, and makes the device's own events.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::exit::Exit;
+use super::links::FILES;
 use super::preview::Preview;
 use crate::driver::SourceName;
 use crate::event::envelope::Origin;
 use crate::event::{Body, DeviceId, Event, Ingest, Key, Prepared, Subject, TimeQuality, device};
 use crate::journal::{Batch, Closed, Journal, SourceUpdate};
-
-/// The name of the only link that devices have so far.
-pub const LINK: &str = "files";
 
 /// Where batches go.
 #[derive(Clone)]
@@ -39,7 +38,11 @@ pub enum Connection {
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct OwnEvents {
     count: u64,
+    /// Of the link `files`.
     connection: Option<Connection>,
+    /// Of the other links, by their name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    links: BTreeMap<String, Connection>,
     faulted: Vec<String>,
 }
 
@@ -56,8 +59,15 @@ impl Record {
     /// A record of `device`, whose events come from `origin`. `own` is the journal's note of that name.
     pub fn new(store: Store, device: DeviceId, origin: Origin, own: Option<&[u8]>) -> Self {
         let own = own.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-        let batch = empty(&device);
+        let batch = Batch::new(device.clone(), FILES.into());
         Self { store, device, origin, batch, own }
+    }
+
+    /// Says which link the next sources belong to. What was collected for another one must be committed before.
+    pub fn link(&mut self, link: &'static str) {
+        if &*self.batch.link != link {
+            self.batch.link = link.into();
+        }
     }
 
     /// Says by which way the next events come in.
@@ -76,16 +86,10 @@ impl Record {
     }
 
     /// Adds a source's new position and the snapshot parts that changed with it.
-    pub fn progress(
-        &mut self,
-        source: &SourceName,
-        position: Option<Vec<u8>>,
-        parts: Vec<(SourceName, String, Vec<u8>)>,
-    ) {
+    pub fn progress(&mut self, source: &SourceName, position: Option<Vec<u8>>, parts: Vec<(String, Vec<u8>)>) {
         if position.is_none() && parts.is_empty() {
             return;
         }
-        let parts = parts.into_iter().map(|(_, part, bytes)| (part, bytes)).collect();
         self.batch.sources.push(SourceUpdate { source: source.clone(), position, parts, reset: false, forget: false });
     }
 
@@ -103,11 +107,14 @@ impl Record {
         place: String,
         why: Option<(String, Option<String>)>,
     ) -> Result<(), Exit> {
-        if self.own.connection == Some(connection) {
+        let link = self.batch.link.to_string();
+        let before = match link == FILES {
+            true => self.own.connection.replace(connection),
+            false => self.own.links.insert(link.clone(), connection),
+        };
+        if before == Some(connection) {
             return Ok(());
         }
-        self.own.connection = Some(connection);
-        let link = LINK.to_owned();
         let body = match connection {
             Connection::Connected => Body::DeviceConnected(device::Connected { link, place }),
             Connection::Disconnected => {
@@ -119,13 +126,13 @@ impl Record {
         Ok(())
     }
 
-    /// Adds `device.gap`.
-    pub fn gap(&mut self, source: &SourceName, reason: &str, text: String) {
+    /// Adds `device.gap` up to now.
+    pub fn gap(&mut self, source: &SourceName, from: Option<Timestamp>, reason: &str, text: String) {
         let text = format!("{source}: {text}");
         self.own_event(Body::DeviceGap(device::Gap {
-            link: LINK.to_owned(),
+            link: self.batch.link.to_string(),
             reason: reason.to_owned(),
-            from: None,
+            from,
             to: Some(Timestamp::now()),
             text,
         }));
@@ -173,9 +180,10 @@ impl Record {
     /// The last committed snapshot of a source.
     pub async fn snapshot(&self, source: &SourceName) -> Result<Vec<(String, Vec<u8>)>, Exit> {
         let (store, device, source) = (self.store.clone(), self.device.clone(), source.clone());
+        let link = self.batch.link.clone();
         let read = move || match store {
-            Store::Journal(journal) => journal.snapshot(&device, LINK, &source),
-            Store::Print(preview) => preview.ask(|history| history.snapshot(&device, LINK, &source)),
+            Store::Journal(journal) => journal.snapshot(&device, &link, &source),
+            Store::Print(preview) => preview.ask(|history| history.snapshot(&device, &link, &source)),
         };
         tokio::task::spawn_blocking(read)
             .await
@@ -190,12 +198,18 @@ impl Record {
         kept.and_then(|kept| kept.first_available_sequence)
     }
 
+    /// Whether nothing was collected.
+    pub fn is_empty(&self) -> bool {
+        self.batch.events.is_empty() && self.batch.sources.is_empty() && self.batch.notes.is_empty()
+    }
+
     /// Commits what was collected; gives the device's last sequence.
     pub async fn commit(&mut self) -> Result<Option<u64>, Exit> {
-        let batch = std::mem::replace(&mut self.batch, empty(&self.device));
-        if batch.events.is_empty() && batch.sources.is_empty() && batch.notes.is_empty() {
+        if self.is_empty() {
             return Ok(None);
         }
+        let next = Batch::new(self.device.clone(), self.batch.link.clone());
+        let batch = std::mem::replace(&mut self.batch, next);
         match &self.store {
             Store::Journal(journal) => match journal.commit(batch).await {
                 Ok(committed) => Ok(Some(committed.last_sequence)),
@@ -211,10 +225,6 @@ impl Record {
             }
         }
     }
-}
-
-fn empty(device: &DeviceId) -> Batch {
-    Batch::new(device.clone(), LINK.into())
 }
 
 fn fault_code(source: Option<&SourceName>) -> String {

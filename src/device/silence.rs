@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::driver::{Timer, TimerChange};
+use crate::driver::{SourceName, Timer, TimerChange};
 
 /// Kept values that are less than this off are not written again: a kill forgets at most so much silence.
 const PRECISION: Duration = Duration::from_secs(30);
@@ -25,8 +25,9 @@ struct Kept {
     remaining_ms: u64,
 }
 
-/// The names that drivers give their timers; a kept name that no driver has any more is dropped.
-const NAMES: [&str; 1] = ["cycle"];
+/// The names of the timers that count on over a restart of the daemon. Others, a reply's time-out on a line, mean nothing
+/// after it.
+const NAMES: [&str; 2] = ["cycle", "set"];
 
 impl Silence {
     /// Takes up the timers that `kept`, the journal's note, names.
@@ -55,6 +56,11 @@ impl Silence {
         }
     }
 
+    /// Drops the timers of a source.
+    pub fn forget(&mut self, source: &SourceName) {
+        self.running.retain(|timer, _| timer.source != *source);
+    }
+
     /// When the next timer runs out.
     pub fn next(&self) -> Option<Instant> {
         self.running.values().min().copied()
@@ -69,8 +75,9 @@ impl Silence {
 
     /// The note to keep, where the one in the journal is too far off.
     pub fn note(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let lasting = self.running.iter().filter(|(timer, _)| NAMES.contains(&timer.name));
         let current: BTreeMap<Timer, Duration> =
-            self.running.iter().map(|(timer, at)| (timer.clone(), at.saturating_duration_since(now))).collect();
+            lasting.map(|(timer, at)| (timer.clone(), at.saturating_duration_since(now))).collect();
         let near = |timer: &Timer, remaining: Duration| {
             self.kept.get(timer).is_some_and(|kept| kept.abs_diff(remaining) < PRECISION)
         };
@@ -94,6 +101,19 @@ impl Silence {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_out_on_a_line_is_not_kept() {
+        let timer = Timer { source: "serial".into(), name: "reply" };
+        let mut silence = Silence::default();
+        silence.change(TimerChange::Set(timer.clone(), Duration::from_secs(10)), Instant::now());
+        assert_eq!(silence.note(Instant::now()), None);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(silence.take_due(Instant::now()), Some(timer.clone()));
+        silence.change(TimerChange::Set(timer, Duration::from_secs(10)), Instant::now());
+        silence.forget(&"serial".into());
+        assert_eq!(silence.next(), None);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn silence_goes_on_where_a_restart_left_it() {

@@ -9,19 +9,23 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::Actor;
+use super::actor::{Actor, Line};
 use super::board::Board;
 use super::exit::Exit;
-use super::record::{LINK, Record, Store};
+use super::kept::Kept;
+use super::links::Links;
+use super::record::{Record, Store};
 use super::silence::Silence;
 use crate::config::settings::{DeviceSettings, FilesSettings};
-use crate::driver::{self, Driver};
+use crate::driver::{self, Driver, Mode, Sees};
 use crate::event::envelope::Origin;
 use crate::event::{EventSource, Ingest, SiteId};
-use crate::journal::{Batch, SourceUpdate, StoredSource};
-use crate::link::files::{FileLink, Known, Start};
+use crate::link::files::Start;
+use crate::link::filesets;
+use crate::link::stream;
+use crate::profile::Kind;
 
-/// Inputs that wait between a link and its actor. When it is full, the link's thread waits: files can wait.
+/// Inputs that wait between a file link and its actor.
 const INPUTS: usize = 4;
 /// The first pause before an actor is started again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -227,8 +231,7 @@ async fn start_and_run(
     pulse: Arc<Pulse>,
     stop: CancellationToken,
 ) -> Exit {
-    let Some(files) = settings.files.clone() else { return Exit::Stopped };
-    let kept = match Kept::read(&store, &settings).await {
+    let mut kept = match Kept::read(&store, &settings).await {
         Ok(kept) => kept,
         Err(exit) => return exit,
     };
@@ -239,83 +242,95 @@ async fn start_and_run(
         ingest: Ingest::Live,
         position: None,
     };
+    let links = open_links(&settings, &mut kept, matches!(store, Store::Print(_)));
     let record = Record::new(store, settings.id.clone(), origin, kept.own_events.as_deref());
     let silence = Silence::restore(kept.silence.as_deref(), Instant::now());
-    let (sender, events) = mpsc::channel(INPUTS);
-    let link = open_link(files, &settings, kept, sender);
-    Actor::new(settings, driver, link, record, silence, board, pulse).run(events, stop).await
+    Actor::new(settings, driver, links, record, silence, board, pulse).run(stop).await
 }
 
 /// The driver of a device.
 pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
     let (profile, zone) = (settings.profile.clone(), settings.time_zone.clone());
-    Box::new(driver::biolector::driver(driver::biolector::Context::new(site, &settings.id, profile, zone)))
-}
-
-fn open_link(
-    files: FilesSettings,
-    settings: &DeviceSettings,
-    kept: Kept,
-    sender: mpsc::Sender<crate::link::files::LinkEvent>,
-) -> FileLink {
-    let start = Start { settings: files, settle: settings.profile.settle, known: kept.known, baseline: kept.baseline };
-    crate::link::files::spawn(start, sender)
-}
-
-/// What the journal keeps of a device between two runs of its actor.
-#[derive(Default)]
-struct Kept {
-    known: Vec<Known>,
-    baseline: Option<Vec<u8>>,
-    own_events: Option<Vec<u8>>,
-    silence: Option<Vec<u8>>,
-}
-
-impl Kept {
-    /// Reads it; where the way of decoding has changed since, the sources are forgotten, so that they are read again
-    /// and what comes out otherwise now supersedes what was said.
-    async fn read(store: &Store, settings: &Arc<DeviceSettings>) -> Result<Self, Exit> {
-        let decoding = decoding_of(settings).into_bytes();
-        let (reader, device, wanted) = (store.clone(), settings.id.clone(), decoding.clone());
-        let (mut kept, changed) = tokio::task::spawn_blocking(move || {
-            let sources = match &reader {
-                Store::Journal(journal) => journal.sources(&device, LINK)?,
-                Store::Print(preview) => preview.ask(|history| history.sources(&device, LINK))?,
-            };
-            let note = |name: &str| match &reader {
-                Store::Journal(journal) => journal.note(&device, name),
-                Store::Print(preview) => preview.ask(|history| history.note(&device, name)),
-            };
-            let known = |stored: StoredSource| Known { source: stored.source, position: stored.position };
-            let kept = Self {
-                known: sources.into_iter().map(known).collect(),
-                baseline: note("baseline")?,
-                own_events: note("own-events")?,
-                silence: note("silence")?,
-            };
-            let changed = note("decoding")?.is_none_or(|kept| kept != wanted);
-            Ok((kept, changed))
-        })
-        .await
-        .map_err(|error| Exit::Panicked(error.to_string()))?
-        .map_err(|error: crate::journal::ReadError| Exit::Unreadable(error.to_string()))?;
-        if changed {
-            let sources = kept.known.drain(..).map(|known| SourceUpdate::forget(known.source)).collect();
-            let mut batch = Batch::new(settings.id.clone(), LINK.into());
-            batch.sources = sources;
-            batch.notes.push(("decoding".to_owned(), Some(decoding)));
-            if let Store::Journal(journal) = store {
-                journal.commit(batch).await.map_err(|_| Exit::JournalClosed)?;
-            }
+    match &settings.profile.kind {
+        Kind::Biolector(_) => {
+            Box::new(driver::biolector::driver(driver::biolector::Context::new(site, &settings.id, profile, zone)))
         }
-        Ok(kept)
+        Kind::Robolector(_) => {
+            let deck = Arc::new(settings.deck.clone());
+            let context = driver::robolector::Context::new(site, &settings.id, profile, zone, deck);
+            Box::new(driver::robolector::driver(context))
+        }
+        Kind::Zenotof(model) => {
+            let said = driver::zenotof::Settings {
+                numbering: settings.acquisitions.numbering,
+                order: settings.acquisitions.order,
+            };
+            Box::new(driver::zenotof::driver(driver::zenotof::Context::new(
+                site,
+                &settings.id,
+                model.clone(),
+                zone,
+                said,
+            )))
+        }
     }
 }
 
-/// Everything that decides what comes out of the same bytes.
-fn decoding_of(settings: &DeviceSettings) -> String {
-    let zone = settings.time_zone.iana_name().unwrap_or("unnamed");
-    format!("{} {zone} {:?}", driver::biolector::DECODING, settings.profile)
+/// Starts the links that the device has. A dry run only listens: what it would ask the instrument is not asked.
+fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links {
+    let mut links = Links::default();
+    if let Some(files) = settings.files.clone()
+        && matches!(settings.profile.kind, Kind::Zenotof(_))
+    {
+        let (known, baseline) = (std::mem::take(&mut kept.known), kept.baseline.take());
+        let (sender, events) = mpsc::channel(INPUTS);
+        let start = filesets::Start { settings: sets(settings, files), known, baseline };
+        links.sets = Some((filesets::spawn(start, sender), events));
+    } else if let Some(files) = settings.files.clone() {
+        let (known, baseline) = (std::mem::take(&mut kept.known), kept.baseline.take());
+        // When it is full, the link's thread waits: files can wait.
+        let (sender, events) = mpsc::channel(INPUTS);
+        let start = Start { settings: files, settle: settings.profile.settle, known, baseline };
+        links.files = Some((crate::link::files::spawn(start, sender), events));
+    }
+    if let Some(mut stream) = settings.stream.clone() {
+        if is_dry && stream.mode == Mode::Host {
+            stream.mode = Mode::Listen { sees: Sees::RepliesOnly };
+        }
+        let link = stream.link();
+        let position = kept.line.take();
+        links.line = Some(Line::new(link, position.as_deref()));
+        links.stream = Some(stream::spawn(stream::Start {
+            device: settings.id.clone(),
+            settings: stream,
+            time_zone: settings.time_zone.clone(),
+            worklists: settings.deck.worklists.clone(),
+            position,
+        }));
+    }
+    links
+}
+
+/// How a file-set link looks at its trees.
+fn sets(settings: &DeviceSettings, files: FilesSettings) -> filesets::SetsSettings {
+    let said = settings.acquisitions.clone();
+    let first = filesets::Root { name: said.name.into(), folder: files.folder, base: said.public.map(Into::into) };
+    let others = said.roots.into_iter().map(|root| filesets::Root {
+        name: root.name.into(),
+        folder: root.folder,
+        base: root.public.map(Into::into),
+    });
+    filesets::SetsSettings {
+        roots: std::iter::once(first).chain(others).collect(),
+        watch: files.watch,
+        poll_interval: files.poll_interval,
+        backfill: files.backfill,
+        require_mount: files.require_mount,
+        hash_rate: said.hash_rate,
+        hash_parallel: said.hash_parallel,
+        manifests: said.manifests,
+        batches: said.batches.map(|(folder, column)| filesets::Batches { folder, column }),
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

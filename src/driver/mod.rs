@@ -4,6 +4,9 @@
 //! async, and no bytes make it panic. The same bytes in any split give the same events with the same ids.
 
 pub mod biolector;
+pub mod robolector;
+pub mod set;
+pub mod zenotof;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +15,8 @@ use jiff::Timestamp;
 
 use crate::event::Event;
 
-/// Names one source of a device within its link: a file's path relative to the watched folder, for instance.
+/// Names one source of a device within its link: a file's path relative to the watched folder, or the name of the link
+/// for a byte stream.
 pub type SourceName = Arc<str>;
 
 /// What kind of thing a file source is; the link finds out by its members, the driver by their content.
@@ -26,11 +30,19 @@ pub enum SourceKind {
     Parts,
 }
 
+/// The source under which worklists come to a driver.
+pub const WORKLISTS: &str = "worklists";
+
 /// What comes to a driver.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// From a file source.
+    /// From a file source. A worklist that the configuration names comes as a [`FileInput::Member`] of the source
+    /// [`WORKLISTS`]: whole, before the first byte of a stream, and again whenever it changed.
     File(&'a SourceName, FileInput<'a>),
+    /// From a byte stream.
+    Stream(&'a SourceName, StreamInput<'a>),
+    /// From a set of files.
+    Set(&'a set::SetName, set::SetInput<'a>),
     /// A timer that the driver set has run out.
     Timer(&'a Timer),
 }
@@ -72,6 +84,82 @@ pub enum FileInput<'a> {
     Gone,
 }
 
+/// Which way bytes on a line go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// From the control software, or from the daemon as the only host.
+    ToInstrument,
+    /// From the instrument.
+    FromInstrument,
+    /// A tap that sees both on one port: which it is follows from the bytes.
+    Either,
+}
+
+/// How a stream is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A passive tap of the traffic between the vendor's control software and the instrument. Nothing is ever written.
+    Listen {
+        /// What it can see.
+        sees: Sees,
+    },
+    /// The daemon is the instrument's only host: [`Request::Send`] writes to the line.
+    Host,
+}
+
+/// What a tap can see, as the configuration's ports say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sees {
+    /// Commands and replies.
+    Both,
+    /// Commands only: what became of them nobody tells.
+    CommandsOnly,
+    /// Replies only.
+    RepliesOnly,
+}
+
+/// What a byte-stream link (serial port, TCP connection, growing trace file) says of one source. First `Opened`, then
+/// bytes, then `Closed`, and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamInput<'a> {
+    /// The line is open.
+    Opened {
+        /// Names this opening: journalled before the first byte is given, and never used again for a line. For a trace
+        /// file it follows from its content, so that reading it again gives the same ids.
+        epoch: &'a str,
+        /// How it is connected.
+        mode: Mode,
+        /// Whether this goes on in an epoch whose bytes were given up to `snapshot`: a trace file after a restart. A line
+        /// is never resumed: what passed meanwhile is lost.
+        resumed: bool,
+        /// The parts of the last committed snapshot, whatever its epoch; empty where there is none.
+        snapshot: &'a [(String, Vec<u8>)],
+    },
+    /// Bytes in their order.
+    Bytes {
+        /// Which way they went.
+        direction: Direction,
+        /// When they were read, or what the trace wrote.
+        at: Timestamp,
+        /// How many bytes of this epoch came before them, both directions together.
+        offset: u64,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// The line was lost; what was half read does not count. The actor has recorded `device.disconnected` and will
+    /// record the `device.gap`.
+    Closed {
+        /// Why.
+        reason: &'a str,
+    },
+    /// Bytes may be missing here (overrun, the journal could not keep up): resynchronise. The actor records the
+    /// `device.gap`.
+    Lost {
+        /// Why.
+        reason: &'a str,
+    },
+}
+
 /// A timer of a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timer {
@@ -96,6 +184,31 @@ pub enum Request {
     /// Read this source again from its start: what was read before is no longer what stands there, or the snapshot
     /// cannot be used.
     Reread(SourceName),
+    /// Look at this set and say how it stands.
+    Look(set::SetName),
+    /// Read these members of a set for their digests, as long as they are what they are said to be.
+    Hash {
+        /// The set.
+        set: set::SetName,
+        /// The members.
+        members: Vec<set::MemberSeen>,
+    },
+    /// Nothing is waited for in this set: it is closed, and opened again when it changes.
+    Rest(set::SetName),
+    /// Put these digests down where the configuration names a folder for it.
+    Manifest {
+        /// The set.
+        set: set::SetName,
+        /// Its members.
+        members: Vec<set::Hashed>,
+    },
+    /// Write these bytes to the line of this source, in host mode; a link that only listens has nothing to write with.
+    Send {
+        /// The stream.
+        source: SourceName,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
 }
 
 /// A source that the driver refuses: it is not of the profile, or it is no raw file.
@@ -160,6 +273,8 @@ pub struct Effects {
     pub identity: Option<Identity>,
     /// Defects found in a source: for an offline decode's summary, the total so far by code.
     pub defects: Vec<(SourceName, crate::event::cultivation::Defect)>,
+    /// What is known to be lost: source, reason code, and what was lost in words. Each becomes a `device.gap`.
+    pub gaps: Vec<(SourceName, &'static str, String)>,
 }
 
 impl Effects {
@@ -171,6 +286,7 @@ impl Effects {
         self.refused.clear();
         self.snapshots.clear();
         self.defects.clear();
+        self.gaps.clear();
         self.operation = None;
         self.identity = None;
     }

@@ -2,13 +2,18 @@
 //!
 //! This module depends on nothing else in the crate. The contract is told in `docs/event-contract.md`.
 
+pub mod acquisition;
 pub mod body;
 pub mod cultivation;
 pub mod device;
+pub mod ejection;
 pub mod envelope;
 pub mod ids;
+pub mod labware;
+pub mod liquid;
 pub mod sampling;
 pub mod schema;
+pub mod transfer;
 pub mod well;
 
 use std::fmt::Write as _;

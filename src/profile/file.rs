@@ -1,8 +1,10 @@
 //! The tables of a profile file, as they are written; the comments here are the descriptions in its JSON Schema.
 
+use super::robolector::{FlowControl, Parity, Signal, TecanForm, Terminator};
+use super::zenotof::Member;
 use super::{Family, TimeTrust};
 use crate::config::quantities::Lasting;
-use crate::config::reader::At;
+use crate::config::reader::{At, Named};
 use crate::config::tables::tables;
 use crate::config::values::{Number, OneOf, Positive, Text, Whole};
 use crate::event::cultivation::ChannelKind;
@@ -22,18 +24,34 @@ tables! {
         must model: Text<100>;
         /// The ontology term of the instrument; left out where no ontology has one.
         may term: TermTable;
-        /// The plates that it takes.
+        /// BioLector: the plates that it takes.
         may plates: Vec<At<PlateTable>>;
-        /// The optical filters whose kind is known.
+        /// BioLector: the optical filters whose kind is known.
         may filters: Vec<At<FilterTable>>;
-        /// The unit of each kind's calibrated or referenced value.
+        /// BioLector: the unit of each kind's calibrated or referenced value.
         may units: UnitsTable;
-        /// What values there can be at all; outside them a reading's quality is `out-of-range`.
+        /// BioLector: what values there can be at all; outside them a reading's quality is `out-of-range`.
         may ranges: RangesTable;
-        /// How far the instrument's own figure and the recomputed one may differ before the reading is flagged.
+        /// BioLector: how far the instrument's own figure and the recomputed one may differ before the reading is flagged.
         may tolerance: ToleranceTable;
         /// Time-outs and clocks.
         may times: TimesTable;
+        /// RoboLector: how the strings of a STAR are framed on this line.
+        may star: StarTable;
+        /// RoboLector: how the frames of a Tecan robot come.
+        may tecan: TecanTable;
+        /// RoboLector: pipetting channels, or tips.
+        may channels: Whole<1, 16>;
+        /// RoboLector: the settings of its serial line, which a device's `serial` can change.
+        may line: LineTable;
+        /// RoboLector: how long replies may take, and how often the daemon asks as the only host.
+        may replies: RepliesTable;
+        /// RoboLector: the labware whose geometry is known, by name.
+        may labware: Named<LabwareTable>;
+        /// RoboLector: the liquid classes whose correction is known.
+        may liquid_classes: Vec<At<LiquidClassTable>>;
+        /// ZenoTOF: when a set of files is complete.
+        may file_sets: FileSetsTable;
     }
 
     /// Values of a profile that are different for one device.
@@ -44,6 +62,8 @@ tables! {
         may tolerance: ToleranceTable;
         /// Time-outs and clocks.
         may times: TimesTable;
+        /// ZenoTOF: when a set of files is complete.
+        may file_sets: FileSetsTable;
     }
 
     /// An ontology term.
@@ -144,5 +164,109 @@ tables! {
         may silence: Lasting<1000, { 365 * DAY }> = "1h";
         /// Which of two contradicting statements of time is trusted.
         may trust: OneOf<TimeTrust> = "zone";
+    }
+
+    /// How the strings of a STAR, which are packets on USB, are framed on this line.
+    pub struct StarTable, unknown keys Refused {
+        /// What ends a string.
+        may terminator: OneOf<Terminator> = "any";
+        /// Silence after which a string counts as ended even without a terminator; `0ms` is never.
+        may gap: Lasting<0, 10_000> = "0ms";
+        /// What stands before each string in a trace that marks directions.
+        may marks: MarksTable;
+    }
+
+    /// Marks of direction.
+    pub struct MarksTable, unknown keys Refused {
+        /// Before a command.
+        must to_instrument: Text<16>;
+        /// Before a reply.
+        must from_instrument: Text<16>;
+    }
+
+    /// How the frames of a Tecan robot come.
+    pub struct TecanTable, unknown keys Refused {
+        /// The framing.
+        may form: OneOf<TecanForm> = "rs232";
+    }
+
+    /// The settings of a serial line.
+    pub struct LineTable, unknown keys Refused {
+        /// Bits per second.
+        may baud: Whole<50, 4_000_000> = 9600;
+        /// Data bits.
+        may data_bits: Whole<5, 8> = 8;
+        /// Parity.
+        may parity: OneOf<Parity> = "none";
+        /// Stop bits.
+        may stop_bits: Whole<1, 2> = 1;
+        /// Flow control; a tap never uses it.
+        may flow_control: OneOf<FlowControl> = "none";
+        /// The DTR line; a tap never touches it.
+        may dtr: OneOf<Signal> = "leave";
+        /// The RTS line; a tap never touches it.
+        may rts: OneOf<Signal> = "leave";
+    }
+
+    /// How long replies may take, and how often the daemon asks as the only host.
+    pub struct RepliesTable, unknown keys Refused {
+        /// To a query.
+        may query: Lasting<100, HOUR> = "10s";
+        /// To a command that moves something.
+        may command: Lasting<1000, HOUR> = "330s";
+        /// Between two rounds of queries in host mode.
+        may poll: Lasting<1000, HOUR> = "10s";
+    }
+
+    /// The geometry of a kind of labware, seen from above with row A at the back and column 1 at the left.
+    pub struct LabwareTable, unknown keys Refused {
+        /// Rows.
+        must rows: Whole<1, 32>;
+        /// Columns.
+        must columns: Whole<1, 48>;
+        /// From the centre of a well to the next, in both directions.
+        must pitch_mm: Positive;
+        /// From the left edge to the centre of A01.
+        must a1_x_mm: Positive;
+        /// From the back edge to the centre of A01.
+        must a1_y_mm: Positive;
+        /// The footprint from left to right.
+        may length_mm: Positive = 127.76;
+        /// The footprint from front to back.
+        may width_mm: Positive = 85.48;
+        /// How far from a well's centre, along either axis, a position still means that well; less than half the pitch.
+        must tolerance_mm: Positive;
+        /// What a well holds at most.
+        may well_max_ul: Positive;
+    }
+
+    /// A liquid class: which liquid volume a commanded piston volume moves.
+    pub struct LiquidClassTable, unknown keys Refused {
+        /// Its name.
+        must name: Text<128>;
+        /// Its correction curve: at least two points, ascending.
+        must curve: Vec<At<PointTable>>;
+    }
+
+    /// A point of a correction curve.
+    pub struct PointTable, unknown keys Refused {
+        /// The volume that the firmware is told, in microlitres.
+        must piston_ul: Positive;
+        /// The volume of liquid that this moves, in microlitres.
+        must liquid_ul: Positive;
+    }
+
+    /// When a set of files is complete.
+    pub struct FileSetsTable, unknown keys Refused {
+        /// The members that a complete set has; by default `.wiff` and `.wiff.scan`.
+        may required: Vec<At<OneOf<Member>>>;
+        /// How often a set must have been looked at and found unchanged.
+        may stable_polls: Whole<1, 100> = 3;
+        /// For how long a set must have been unchanged.
+        may stable_for: Lasting<100, DAY> = "60s";
+        /// How long a set that is not whole, or has fewer samples than its batch wants, is idle before it is told so.
+        may idle: Lasting<100, DAY> = "15m";
+        /// How long a `.wiff.scan` may stay an empty header before the set is incomplete.
+        may conversion: Lasting<100, { 30 * DAY }> = "24h";
     }
 }

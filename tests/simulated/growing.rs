@@ -97,7 +97,8 @@ impl Listener {
                 TimerChange::Cancel(timer) => self.timers.remove(&timer),
             };
         }
-        for Request::Reread(source) in effects.requests {
+        for request in effects.requests {
+            let Request::Reread(source) = request else { panic!("nothing is written to a folder") };
             self.snapshots.remove(&source);
             self.positions.remove(&source);
             self.busy.insert(source.clone());

@@ -15,7 +15,92 @@ const FILES: &str = "files = { folder = \"results\" }\n";
 const HOST: &str = "host = \"localhost\"\n";
 const PATH: &str = "path = \"journal/journal.db\"\n";
 
+/// A robot without a mistake, beside the device of [`GOOD`].
+const ROBOT: &str = r#"
+[devices.robot]
+profile = "robolector"
+time_zone = "Europe/Berlin"
+serial = { usb = { vendor = "0403", product = "6001", serial = "A1" } }
+sole_host = true
+worklist = ["plan.gwl"]
+
+[devices.robot.deck.labware.culture]
+type = "flowerplate-48"
+x_mm = 100
+y_mm = 100
+rotation = 90
+role = "cultivation"
+cultivation_device = "bl-1"
+
+[devices.robot.deck.labware.samples]
+type = "dwp-96"
+x_mm = 300
+y_mm = 100
+role = "sample"
+"#;
+
+/// One mistake in [`ROBOT`].
+const ROBOT_MISTAKES: &[Mistake] = &[
+    Mistake("two ways to a line", "sole_host", "tcp.address = \"moxa:4001\"\nsole_host", &[OneLink]),
+    Mistake("folder of a robot", "sole_host", "files = { folder = \"r\" }\nsole_host", &[WrongFamily]),
+    Mistake(
+        "no line",
+        "serial = { usb = { vendor = \"0403\", product = \"6001\", serial = \"A1\" } }\n",
+        "",
+        &[OneLink],
+    ),
+    Mistake("port named twice", "{ usb =", "{ port = \"/dev/ttyUSB0\", usb =", &[OnePort]),
+    Mistake(
+        "port not named",
+        "{ usb = { vendor = \"0403\", product = \"6001\", serial = \"A1\" } }",
+        "{ mode = \"host\" }",
+        &[OnePort],
+    ),
+    Mistake("usb id with 0x", "\"0403\"", "\"0x403\"", &[BadText]),
+    Mistake("a tap that asserts a line", "{ usb =", "{ line.dtr = \"set\", usb =", &[BadMode]),
+    Mistake(
+        "a tap with half of both",
+        "{ usb =",
+        "{ carries = \"commands\", replies.port = \"/dev/ttyS1\", usb =",
+        &[BadMode],
+    ),
+    Mistake(
+        "address without a port",
+        "serial = { usb = { vendor = \"0403\", product = \"6001\", serial = \"A1\" } }",
+        "tcp = { address = \"moxa\" }",
+        &[BadHost],
+    ),
+    Mistake("unknown labware", "\"dwp-96\"", "\"dwp-69\"", &[UnknownName]),
+    Mistake("labware askew", "rotation = 90", "rotation = 45", &[OutOfRange]),
+    Mistake("unknown role", "\"sample\"", "\"samples\"", &[BadChoice]),
+    Mistake("culture in no device", "cultivation_device = \"bl-1\"\n", "", &[BadDeck]),
+    Mistake("culture in an unknown device", "\"bl-1\"", "\"bl-l\"", &[UnknownName]),
+    Mistake("culture in a robot", "\"bl-1\"", "\"robot\"", &[UnknownName]),
+    Mistake("samples in a device", "\"sample\"", "\"sample\"\ncultivation_device = \"bl-1\"", &[BadDeck]),
+    Mistake("two plates in one place", "x_mm = 300", "x_mm = 150", &[BadDeck]),
+    Mistake("unknown liquid class", "sole_host", "liquid_class = \"Water\"\nsole_host", &[UnknownName]),
+    Mistake("worklist as a number", "[\"plan.gwl\"]", "[7]", &[WrongType]),
+];
+
 const MISTAKES: &[Mistake] = &[
+    Mistake(
+        "line of a BioLector",
+        FILES,
+        "files = { folder = \"results\" }\nserial = { port = \"/dev/ttyS0\" }\n",
+        &[WrongFamily],
+    ),
+    Mistake(
+        "two hosts on one line",
+        FILES,
+        "files = { folder = \"results\" }\n[devices.r-1]\nprofile = \"robolector\"\ntime_zone = \"UTC\"\nserial = { port = \"/dev/ttyS0\", mode = \"host\" }\n",
+        &[BadMode],
+    ),
+    Mistake(
+        "host with a tap's ports",
+        FILES,
+        "files = { folder = \"results\" }\n[devices.r-1]\nprofile = \"robolector\"\ntime_zone = \"UTC\"\nsole_host = true\ntcp = { address = \"moxa:4001\", replies = \"moxa:4001\", mode = \"host\" }\n",
+        &[SamePort, BadMode],
+    ),
     Mistake("misspelt key", "time_zone =", "time_zon =", &[UnknownKey]),
     Mistake("misspelt optional key", FILES, "files = { folder = \"results\", backfil = \"all\" }\n", &[UnknownKey]),
     Mistake("another program's word for a key", HOST, "hostname = \"localhost\"\n", &[UnknownKey]),
@@ -44,7 +129,7 @@ const MISTAKES: &[Mistake] = &[
         "no profile and no files",
         "profile = \"biolector-pro\"\ntime_zone = \"Europe/Berlin\"\nfiles = { folder = \"results\" }",
         ZONE,
-        &[MissingKey, MissingKey],
+        &[MissingKey, OneLink],
     ),
     Mistake("no site", "[site]\nid = \"foundry\"\nnode = \"gateway-1\"\n", "", &[MissingKey]),
     Mistake(
@@ -146,10 +231,18 @@ const MISTAKES: &[Mistake] = &[
 
 #[test]
 fn each_mistake_is_explained_at_its_place() {
+    insta::assert_snapshot!("mistakes", explained(GOOD, MISTAKES));
+    let with_robot = format!("{GOOD}{ROBOT}");
+    assert_eq!(valid(&with_robot).warnings, []);
+    insta::assert_snapshot!("robot_mistakes", explained(&with_robot, ROBOT_MISTAKES));
+}
+
+/// What is said about each mistake in `good`.
+fn explained(good: &str, mistakes: &[Mistake]) -> String {
     let mut said = String::new();
-    for Mistake(name, from, to, codes) in MISTAKES {
-        assert_eq!(GOOD.matches(from).count(), 1, "{name}: {from}");
-        let text = GOOD.replace(from, to);
+    for Mistake(name, from, to, codes) in mistakes {
+        assert!(good.contains(from), "{name}: {from}");
+        let text = good.replacen(from, to, 1);
         let problems = match parsed(&text) {
             Ok(loaded) => Problems(loaded.warnings),
             Err(problems) => problems,
@@ -159,7 +252,7 @@ fn each_mistake_is_explained_at_its_place() {
         let _ = writeln!(said, "==== {name} ====\n{problems}\n");
     }
     assert!(!said.contains("hunter2"), "a password is shown");
-    insta::assert_snapshot!("mistakes", said);
+    said
 }
 
 #[test]
@@ -193,7 +286,8 @@ fn a_syntax_error_does_not_hide_other_mistakes() {
 
 #[test]
 fn every_kind_of_problem_of_a_file_occurs() {
-    let mut seen: BTreeSet<Code> = MISTAKES.iter().flat_map(|mistake| mistake.3.iter().copied()).collect();
+    let mut seen: BTreeSet<Code> =
+        MISTAKES.iter().chain(ROBOT_MISTAKES).flat_map(|mistake| mistake.3.iter().copied()).collect();
     seen.insert(NotUtf8);
     // Those of profiles are in the profiles' tests, those of the machine in those of `check`.
     seen.extend(crate::profile::tests::SEEN);

@@ -79,7 +79,7 @@ fn the_example_shows_every_key_and_the_true_defaults() {
 
     // With the own profiles and the logins left out, what the comments show changes nothing.
     let quiet = |text: &str| {
-        let dropped = ["profiles =", "user =", "password_file =", "tls =", "ranges =", "tolerance ="];
+        let dropped = ["profiles =", "liquid_class =", "user =", "password_file =", "tls =", "ranges =", "tolerance ="];
         let kept = |line: &&str| !dropped.iter().any(|key| line.starts_with(key));
         let cloud = text.find("# With a client certificate").unwrap_or(text.len());
         let devices = text.find("[devices.biolector-1]").unwrap_or(text.len());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::settings::{Backfill, FilesSettings, WatchMode};
 use super::*;
-use crate::profile::{ChannelKindKey, Range, TimeTrust};
+use crate::profile::{ChannelKindKey, Kind, Range, TimeTrust};
 
 #[test]
 fn everything_that_is_written_arrives() {
@@ -57,11 +57,12 @@ filter = "debug"
     // What is overridden is different, all the rest is as shipped.
     let mut expected = (*crate::profile::shipped("biolector-xt").expect("shipped")).clone();
     assert_ne!(*device.profile, expected);
-    expected.ranges.insert(ChannelKindKey::Do, Range { min: 0.0, max: 1.5 });
-    expected.tolerance.relative = 0.0;
     expected.silence = Duration::from_secs(2 * 86_400);
-    expected.time_trust = TimeTrust::Zone;
-    expected.cycle_timeout_factor = 1.5;
+    let Kind::Biolector(biolector) = &mut expected.kind else { panic!("no BioLector") };
+    biolector.ranges.insert(ChannelKindKey::Do, Range { min: 0.0, max: 1.5 });
+    biolector.tolerance.relative = 0.0;
+    biolector.time_trust = TimeTrust::Zone;
+    biolector.cycle_timeout_factor = 1.5;
     assert_eq!(*device.profile, expected);
     // Midnight in New York, on the day when the clocks go forward.
     let since = "2026-03-08T05:00:00Z".parse().expect("a moment");

@@ -10,7 +10,7 @@ use super::clock;
 use super::facts::{CalibrationFacts, CalibrationKind, ChannelFacts, Facts, Family, WellCode, code};
 use crate::event::Well;
 use crate::event::cultivation::{ChannelKind, RunFlag, RunSettings};
-use crate::profile::Profile;
+use crate::profile::BiolectorProfile;
 
 /// Longest text that is kept of a comment, so that the snapshot stays small.
 const MAX_TEXT: usize = 4000;
@@ -312,7 +312,7 @@ fn pair(linear: Linear) -> (f64, f64) {
 /// What a filter measures. Users rename channels, so the filter's number goes before its type, and both before the
 /// names of the filter and of the channel.
 fn kind(
-    profile: &Profile,
+    profile: &BiolectorProfile,
     filter_type: &str,
     filter_id: Option<u32>,
     (filter_name, name): (&str, &str),
@@ -330,7 +330,7 @@ fn kind(
 }
 
 /// Where there is only a name. Filters of the BioLector I are called `Biomass`, `pH-hc`, `pO2-hc`; others fluoresce.
-fn kind_by_name(profile: &Profile, name: &str) -> ChannelKind {
+fn kind_by_name(profile: &BiolectorProfile, name: &str) -> ChannelKind {
     if let Some(filter) = profile.filter_named(name) {
         return filter.kind;
     }

@@ -46,7 +46,7 @@ use jiff::tz::TimeZone;
 
 use super::{Driver, Effects, FileInput, Input, Request, SourceName};
 use crate::event::{DeviceId, EventSource, SiteId};
-use crate::profile::Profile;
+use crate::profile::{BiolectorProfile, Profile};
 use source::Source;
 
 /// What a driver needs to know beside its input.
@@ -59,7 +59,9 @@ pub struct Context {
     /// The zone of the instrument's clock.
     pub time_zone: TimeZone,
     /// What is true of the model.
-    pub profile: Arc<Profile>,
+    pub model: Arc<Profile>,
+    /// What is true of the model as a BioLector.
+    pub profile: BiolectorProfile,
     /// The run's identity as an operator states it, for a source that holds none.
     pub stated_run_id: Option<String>,
     /// The run's start as an operator states it.
@@ -71,13 +73,15 @@ pub struct Context {
 pub const DECODING: &str = "biolector-1";
 
 impl Context {
-    /// The context of `device`, a model of `profile` whose clock runs in `time_zone`.
+    /// The context of `device`, a model of `profile` whose clock runs in `time_zone`. With a profile of another kind of
+    /// instrument every source is refused, since its family is not the profile's.
     pub fn new(site: &SiteId, device: &DeviceId, profile: Arc<Profile>, time_zone: TimeZone) -> Self {
         Self {
             source: EventSource::new(site, device),
             device: device.clone(),
             time_zone,
-            profile,
+            profile: profile.biolector().cloned().unwrap_or_default(),
+            model: profile,
             stated_run_id: None,
             stated_start: None,
         }
@@ -108,6 +112,8 @@ impl Driver for BioLector {
                 Some(source) => source.take(&input, effects),
                 None => effects.requests.push(Request::Reread(name.clone())),
             },
+            // Nothing streams from a BioLector, and its files come one by one.
+            Input::Stream(..) | Input::Set(..) => {}
             Input::Timer(timer) => {
                 if let Some(source) = self.sources.get_mut(&timer.source) {
                     source.timer(effects);

@@ -8,7 +8,7 @@ use instrument_proto::codec::biolector::number::Cell;
 use super::facts::{CalibrationFacts, ChannelFacts, Facts, Family, WellCode};
 use crate::event::Well;
 use crate::event::cultivation::{ChannelKind, Measured, Quality, ReadingFlag, Run, ValueOrigin};
-use crate::profile::{ChannelKindKey, Profile};
+use crate::profile::{BiolectorProfile, ChannelKindKey};
 
 /// What a row holds, whatever the family.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub fn new(facts: &Facts, channel: &ChannelFacts, profile: &Profile) -> Self {
+    pub fn new(facts: &Facts, channel: &ChannelFacts, profile: &BiolectorProfile) -> Self {
         let mut calibrations = Vec::new();
         for (well, at) in &channel.wells {
             let place = usize::from(*well);
@@ -88,7 +88,7 @@ impl Channel {
 }
 
 /// The unit of a channel's values; the profile knows them.
-pub(super) fn unit(profile: &Profile, kind: ChannelKind) -> Arc<str> {
+pub(super) fn unit(profile: &BiolectorProfile, kind: ChannelKind) -> Arc<str> {
     match kind {
         ChannelKind::Unknown => "unresolved".into(),
         _ => profile.units.of(kind).clone(),
@@ -98,7 +98,7 @@ pub(super) fn unit(profile: &Profile, kind: ChannelKind) -> Arc<str> {
 /// What a reading is told with.
 pub(super) struct Setting<'a> {
     pub family: Family,
-    pub profile: &'a Profile,
+    pub profile: &'a BiolectorProfile,
     pub run: &'a Arc<Run>,
     pub plate_id: &'a Arc<str>,
     pub channel: &'a Channel,

@@ -1,11 +1,10 @@
 //! Sources that are refused: what was found, and what to do.
 
-use instrument_proto::codec::biolector::detect::Foreign;
+use instrument_proto::codec::biolector::detect::{Foreign, Format};
 
 use super::source::{Source, Stage};
 use super::table;
 use crate::driver::{Effects, Refusal};
-use crate::profile;
 
 impl Source {
     pub fn refuse(&mut self, code: &'static str, reason: String, remedy: &str, effects: &mut Effects) {
@@ -54,10 +53,11 @@ impl Source {
     }
 }
 
-pub(super) fn family_name(family: profile::Family) -> (&'static str, &'static str) {
-    match family {
-        profile::Family::BiolectorOne => ("BioLector I", "biolector-1"),
-        profile::Family::BiolectorPro => ("BioLector II or Pro", "biolector-pro"),
-        profile::Family::BiolectorXt => ("BioLector XT", "biolector-xt"),
+/// The family of a source's format, in words, and the profile for it.
+pub(super) fn family_name(format: Format) -> (&'static str, &'static str) {
+    match format {
+        Format::One => ("BioLector I", "biolector-1"),
+        Format::Pro => ("BioLector II or Pro", "biolector-pro"),
+        Format::Xt => ("BioLector XT", "biolector-xt"),
     }
 }

@@ -214,13 +214,11 @@ impl Source {
         if self.kind == SourceKind::Export && self.members.meta.is_none() {
             return self.no_meta(effects);
         }
-        let (expected, found) = (self.context.profile.family, family(format));
+        let (expected, found) = (self.context.model.family, family(format));
         if expected != found {
-            let (name, profile) = family_name(found);
-            let reason = format!(
-                "it is a file of the {name}, and profile `{}` is for another family",
-                self.context.profile.name
-            );
+            let (name, profile) = family_name(format);
+            let reason =
+                format!("it is a file of the {name}, and profile `{}` is for another family", self.context.model.name);
             let remedy = format!("use profile `{profile}` for this device");
             return self.refuse("other-family", reason, &remedy, effects);
         }

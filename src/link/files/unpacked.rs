@@ -7,7 +7,7 @@ use super::LinkEvent;
 use super::archive::MEMBER_LIMIT;
 use super::disk;
 use super::group::{Files, Found};
-use super::outlet::Outlet;
+use super::Outlet;
 use super::source::{Doubt, Failure, Pace, Source};
 use super::view::View;
 use crate::driver::SourceName;

@@ -11,7 +11,8 @@ use tokio::sync::watch as observe;
 
 use super::baseline::Baseline;
 use super::disk::Stat;
-use super::outlet::{Outlet, Stopped};
+use super::Outlet;
+use super::outlet::Stopped;
 use super::position::Position;
 use super::source::{Next, Pace, Source};
 use super::watch::{Bell, Wake};

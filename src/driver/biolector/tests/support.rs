@@ -12,27 +12,17 @@ use jiff::tz::TimeZone;
 use super::super::{Context, driver};
 use crate::driver::{Driver, Effects, FileInput, Input, Refusal, Request, SourceKind, SourceName, Timer, TimerChange};
 use crate::event::cultivation::{CycleCompleted, Defect, Measured};
-use crate::event::{Body, Event, EventSource, EventType};
+use crate::event::{Body, Event, EventType};
 use crate::profile::{Family, Profile};
 
 pub fn profile(family: Family) -> Arc<Profile> {
-    let name = match family {
-        Family::BiolectorOne => "biolector-1",
-        Family::BiolectorPro => "biolector-pro",
-        Family::BiolectorXt => "biolector-xt",
-    };
-    crate::profile::shipped(name).expect("a shipped profile")
+    crate::profile::shipped(family.as_str()).expect("a shipped profile")
 }
 
 pub fn context(family: Family) -> Context {
-    Context {
-        source: EventSource::new(&"lab".parse().expect("valid"), &"bl".parse().expect("valid")),
-        device: "bl".parse().expect("valid"),
-        time_zone: TimeZone::get("Europe/Berlin").expect("the zone data base"),
-        profile: profile(family),
-        stated_run_id: None,
-        stated_start: None,
-    }
+    let (site, device) = ("lab".parse().expect("valid"), "bl".parse().expect("valid"));
+    let zone = TimeZone::get("Europe/Berlin").expect("the zone data base");
+    Context::new(&site, &device, profile(family), zone)
 }
 
 /// A driver with one source, and everything that came out.

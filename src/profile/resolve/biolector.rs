@@ -1,73 +1,36 @@
-//! From the tables of a profile file to a [`Profile`].
+//! The tables of a profile of a BioLector.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::file::{FilterTable, OverridesTable, PlateTable, ProfileTable, RangeTable, RangesTable, TimesTable};
-use super::file::{ToleranceTable, UnitsTable};
-use super::{ChannelKindKey, Filter, Plate, Profile, Range, TimeTrust, Tolerance, Units};
+use super::super::file::{FilterTable, PlateTable, ProfileTable, RangeTable, RangesTable, TimesTable};
+use super::super::file::{ToleranceTable, UnitsTable};
+use super::super::{BiolectorProfile, ChannelKindKey, Filter, Plate, Range, Units};
+use super::value;
 use crate::config::codes::Code;
-use crate::config::problem::Problems;
 use crate::config::reader::{At, Reader};
 use crate::event::Well;
 
-/// Reads the profile `name` from the text of the file `file_name`; every mistake is reported at its place.
-pub fn parse(name: &str, file_name: &str, text: &str) -> Result<Profile, Problems> {
-    let mut reader = Reader::new(file_name, text);
-    let profile = reader.document::<ProfileTable>(text).and_then(|table| resolve(name, &table, &mut reader));
-    let failed = reader.has_errors();
-    match profile {
-        Some(profile) if !failed => Ok(profile),
-        _ => {
-            let mut problems = Problems(reader.into_problems());
-            problems.sort();
-            Err(problems)
-        }
-    }
-}
-
-/// The value of an entry.
-fn value<T: Clone>(entry: &Option<At<T>>) -> Option<T> {
-    entry.as_ref().map(|at| at.value.clone())
-}
-
-fn resolve(name: &str, table: &ProfileTable, reader: &mut Reader) -> Option<Profile> {
+pub(super) fn biolector(table: &ProfileTable, reader: &mut Reader) -> BiolectorProfile {
     let entries = |list: &Option<At<Vec<At<PlateTable>>>>| value(list).unwrap_or_default();
     let plates = entries(&table.plates).iter().filter_map(|plate| resolve_plate(&plate.value, reader)).collect();
     let filters = resolve_filters(&value(&table.filters).unwrap_or_default(), reader);
-    let term = table.term.as_ref().and_then(|term| Some((value(&term.value.id)?.0, value(&term.value.label)?.0)));
-    let mut profile = Profile {
-        name: name.to_owned(),
-        family: value(&table.family)?.0,
-        manufacturer: value(&table.manufacturer)?.0,
-        model: value(&table.model)?.0,
-        term,
-        plates,
-        filters,
-        units: resolve_units(table.units.as_ref().map(|at| &at.value)),
-        ranges: BTreeMap::new(),
-        // The defaults; the schema names the same, which a test checks.
-        tolerance: Tolerance { ph: 0.02, do_percent: 0.1, amplitude: 0.02, relative: 0.002 },
-        cycle_timeout_factor: 2.0,
-        default_cycle_time: Duration::from_secs(15 * 60),
-        settle: Duration::from_secs(5),
-        silence: Duration::from_secs(60 * 60),
-        time_trust: TimeTrust::Zone,
-    };
-    put_ranges(table.ranges.as_ref().map(|at| &at.value), &mut profile, reader);
-    put_tolerance(table.tolerance.as_ref().map(|at| &at.value), &mut profile);
-    put_times(table.times.as_ref().map(|at| &at.value), &mut profile);
-    Some(profile)
+    let units = resolve_units(table.units.as_ref().map(|at| &at.value));
+    let mut profile = BiolectorProfile { plates, filters, units, ..BiolectorProfile::default() };
+    put(&table.ranges, &table.tolerance, table.times.as_ref().map(|at| &at.value), &mut profile, reader);
+    profile
 }
 
-/// `profile` with what one device overrides.
-pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Reader) -> Profile {
-    let mut profile = profile.clone();
-    put_ranges(overrides.ranges.as_ref().map(|at| &at.value), &mut profile, reader);
-    put_tolerance(overrides.tolerance.as_ref().map(|at| &at.value), &mut profile);
-    put_times(overrides.times.as_ref().map(|at| &at.value), &mut profile);
-    profile
+/// Puts what the tables say over what the profile says.
+pub(super) fn put(
+    ranges: &Option<At<RangesTable>>,
+    tolerance: &Option<At<ToleranceTable>>,
+    times: Option<&TimesTable>,
+    profile: &mut BiolectorProfile,
+    reader: &mut Reader,
+) {
+    put_ranges(ranges.as_ref().map(|at| &at.value), profile, reader);
+    put_tolerance(tolerance.as_ref().map(|at| &at.value), profile);
+    put_times(times, profile);
 }
 
 /// `A01-F08` as first and last well, which must lie on the plate.
@@ -142,7 +105,7 @@ fn resolve_units(table: Option<&UnitsTable>) -> Units {
     }
 }
 
-fn put_ranges(table: Option<&RangesTable>, profile: &mut Profile, reader: &mut Reader) {
+fn put_ranges(table: Option<&RangesTable>, profile: &mut BiolectorProfile, reader: &mut Reader) {
     let Some(table) = table else { return };
     let entries: [(&Option<At<RangeTable>>, ChannelKindKey); 5] = [
         (&table.amplitude, ChannelKindKey::Amplitude),
@@ -164,7 +127,7 @@ fn put_ranges(table: Option<&RangesTable>, profile: &mut Profile, reader: &mut R
     }
 }
 
-fn put_tolerance(table: Option<&ToleranceTable>, profile: &mut Profile) {
+fn put_tolerance(table: Option<&ToleranceTable>, profile: &mut BiolectorProfile) {
     let Some(table) = table else { return };
     let tolerance = &mut profile.tolerance;
     for (entry, field) in [
@@ -179,19 +142,13 @@ fn put_tolerance(table: Option<&ToleranceTable>, profile: &mut Profile) {
     }
 }
 
-fn put_times(table: Option<&TimesTable>, profile: &mut Profile) {
+fn put_times(table: Option<&TimesTable>, profile: &mut BiolectorProfile) {
     let Some(table) = table else { return };
     if let Some(at) = &table.cycle_timeout_factor {
         profile.cycle_timeout_factor = at.value.0;
     }
     if let Some(at) = &table.default_cycle_time {
         profile.default_cycle_time = at.value.0;
-    }
-    if let Some(at) = &table.settle {
-        profile.settle = at.value.0;
-    }
-    if let Some(at) = &table.silence {
-        profile.silence = at.value.0;
     }
     if let Some(at) = &table.trust {
         profile.time_trust = at.value.0;

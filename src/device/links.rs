@@ -1,0 +1,95 @@
+//! The links of one device: what they say comes to its actor one after the other.
+
+use std::task::{Context, Poll};
+
+use tokio::sync::{mpsc, watch};
+
+use super::actor::Line;
+use crate::driver::SourceName;
+use crate::link::files::{FileLink, LinkEvent, LinkStatus};
+use crate::link::filesets::{FileSetLink, SetEvent};
+use crate::link::stream::{Inlet, StreamEvent, StreamLink};
+
+/// The name of the file link, under which the journal keeps its positions.
+pub const FILES: &str = "files";
+
+/// What one of the links says.
+pub enum Said {
+    /// The file link.
+    Files(LinkEvent),
+    /// The file-set link.
+    Sets(SetEvent),
+    /// The line.
+    Stream(StreamEvent),
+}
+
+/// The links that a device has.
+#[derive(Default)]
+pub struct Links {
+    /// A folder.
+    pub files: Option<(FileLink, mpsc::Receiver<LinkEvent>)>,
+    /// Trees of file sets.
+    pub sets: Option<(FileSetLink, mpsc::Receiver<SetEvent>)>,
+    /// A line.
+    pub stream: Option<(StreamLink, Inlet)>,
+    /// What is known of the line.
+    pub line: Option<Line>,
+}
+
+impl Links {
+    /// What is said next; `None` when a link has ended. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Said> {
+        std::future::poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Said>> {
+        if let Some((_, events)) = &mut self.files
+            && let Poll::Ready(event) = events.poll_recv(context)
+        {
+            return Poll::Ready(event.map(Said::Files));
+        }
+        if let Some((_, events)) = &mut self.sets
+            && let Poll::Ready(event) = events.poll_recv(context)
+        {
+            return Poll::Ready(event.map(Said::Sets));
+        }
+        if let Some((_, inlet)) = &mut self.stream
+            && let Poll::Ready(event) = inlet.poll_next(context)
+        {
+            return Poll::Ready(event.map(Said::Stream));
+        }
+        Poll::Pending
+    }
+
+    /// Has a source read again from its start. A line that is not a trace has no start to go back to.
+    pub fn reread(&self, source: &SourceName) {
+        if let Some((link, _)) = &self.files {
+            link.reread(source);
+        }
+        if let Some((link, _)) = &self.sets {
+            link.reread(source);
+        }
+        if let Some((link, _)) = &self.stream {
+            link.reread();
+        }
+    }
+
+    /// What the link to folders is doing, where there is one.
+    pub fn status(&self) -> Option<watch::Receiver<LinkStatus>> {
+        let files = self.files.as_ref().map(|(link, _)| link.status());
+        files.or_else(|| self.sets.as_ref().map(|(link, _)| link.status()))
+    }
+
+    /// Stops all of them.
+    pub fn stop(&self) {
+        if let Some((link, _)) = &self.files {
+            link.stop();
+        }
+        if let Some((link, _)) = &self.sets {
+            link.stop();
+        }
+        if let Some((link, _)) = &self.stream {
+            link.stop();
+        }
+    }
+}
