@@ -8,5 +8,7 @@
 
 pub mod biolector;
 mod control;
+pub mod player;
+pub mod zenotof;
 
 pub use control::{Control, Counter, Responsiveness};

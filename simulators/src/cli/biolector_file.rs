@@ -35,7 +35,7 @@ pub struct Arguments {
     columns: ColumnNames,
 
     /// How fast its time runs: 1 is real time, 60 a minute in each second, `max` without waiting.
-    #[arg(long, default_value = "60", value_name = "X|max", value_parser = pace)]
+    #[arg(long, default_value = "60", value_name = "X|max", value_parser = super::pace)]
     speed: Pace,
 
     /// The seed of everything random.
@@ -130,16 +130,6 @@ enum ColumnNames {
 struct Start {
     time: jiff::civil::DateTime,
     offset: Option<Offset>,
-}
-
-fn pace(text: &str) -> Result<Pace, String> {
-    if text == "max" {
-        return Ok(Pace::Max);
-    }
-    match text.parse::<f64>() {
-        Ok(times) if times > 0.0 && times.is_finite() => Ok(Pace::Times(times)),
-        _ => Err("a number above 0, or `max`".to_owned()),
-    }
 }
 
 fn start(text: &str) -> Result<Start, String> {

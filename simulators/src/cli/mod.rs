@@ -1,8 +1,10 @@
 //! The command line of the simulators.
 
 mod biolector_file;
+mod zenotof;
 
 use clap::{Parser, Subcommand};
+use instrumentd_simulators::player::Pace;
 
 /// Simulated lab instruments.
 #[derive(Debug, Parser)]
@@ -15,11 +17,24 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Instrument {
     BiolectorFile(Box<biolector_file::Arguments>),
+    Zenotof(Box<zenotof::Arguments>),
 }
 
 /// Does what the command line says.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.instrument {
         Instrument::BiolectorFile(arguments) => biolector_file::run(*arguments),
+        Instrument::Zenotof(arguments) => zenotof::run(*arguments),
+    }
+}
+
+/// How fast an instrument's time runs, as it is written on the command line.
+fn pace(text: &str) -> Result<Pace, String> {
+    if text == "max" {
+        return Ok(Pace::Max);
+    }
+    match text.parse::<f64>() {
+        Ok(times) if times > 0.0 && times.is_finite() => Ok(Pace::Times(times)),
+        _ => Err("a number above 0, or `max`".to_owned()),
     }
 }
