@@ -267,6 +267,10 @@ fn a_plate_run_of_an_echo_has_its_shot_list() {
     let wiff = folder.wiff("plate 1");
     let found: Vec<String> = wiff.shots.expect("a shot list").shots.into_iter().map(|shot| shot.name).collect();
     assert_eq!(found, shots);
+    assert_eq!(folder.findings("plate 1"), []);
+    let data = &folder.member("plate 1", ".wiff.scan").expect("a .wiff.scan")[20..];
+    let stated = u32::from_le_bytes(data[12..16].try_into().expect("four bytes"));
+    assert_eq!(stated as usize, data.len() - 24, "the Echo MS states the length of the data");
     let duration = wiff.samples[0].duration().expect("ended").as_secs_f64();
     assert!(duration > 3.0 * shots.len() as f64, "{duration}");
 }

@@ -308,12 +308,24 @@ impl Acquisition {
         let end = "End of Run - Detailed Status,Vacuum Status:\t At Pressure,Backing Pump:\t Ok";
         self.writer.add_log(self.index, ms, &format!("Mass Spectrometer: ZenoTOF 7600 System,{end}"))?;
         self.writer.stamp(self.index, moment(&self.settings, self.at))?;
+        self.state_block_length(tick);
         let stem = self.plan.stem.clone();
         tick.milestones.push(Milestone::SampleEnded { stem, sample: self.index, aborted });
         let wiff2 = self.settings.wiff2 && !self.has(Fault::Wiff2Missing);
         self.next = if wiff2 { Next::Wiff2 } else { Next::Close };
         self.at += TO_WIFF2_S;
         Ok(())
+    }
+
+    /// The Echo MS states the length of its data in the block header; elsewhere it stays 0.
+    fn state_block_length(&mut self, tick: &mut Tick) {
+        let echo = !self.plan_of_sample().shots.is_empty() && self.settings.mode == ModeKind::Srm;
+        let written = self.scan_length == self.expected && self.settings.layout == Layout::ScanFile;
+        if echo && written {
+            let length = ((self.expected - self.block_at - 24) & 0xffff_ffff) as u32;
+            let write = Edit::Write { offset: self.block_at + 12, bytes: length.to_le_bytes().to_vec() };
+            tick.edits.push((Member::Scan, write));
+        }
     }
 
     /// The `.wiff2` is written under its journal.
