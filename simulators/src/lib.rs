@@ -8,7 +8,11 @@
 
 pub mod biolector;
 mod control;
+mod pace;
 pub mod player;
+pub mod replay;
+pub mod robolector;
 pub mod zenotof;
 
 pub use control::{Control, Counter, Responsiveness};
+pub use pace::Pace;

@@ -13,6 +13,8 @@ use instrumentd_simulators::biolector::{BiolectorRun, Columns, Milestone, Model,
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 
+use super::pace;
+
 /// Steps that are done and not yet told; beyond that the instrument waits for the terminal.
 const REMEMBERED: usize = 1024;
 
@@ -35,7 +37,7 @@ pub struct Arguments {
     columns: ColumnNames,
 
     /// How fast its time runs: 1 is real time, 60 a minute in each second, `max` without waiting.
-    #[arg(long, default_value = "60", value_name = "X|max", value_parser = super::pace)]
+    #[arg(long, default_value = "60", value_name = "X|max", value_parser = pace)]
     speed: Pace,
 
     /// The seed of everything random.

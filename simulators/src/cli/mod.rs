@@ -1,10 +1,12 @@
 //! The command line of the simulators.
 
 mod biolector_file;
+mod replay;
+mod robolector;
 mod zenotof;
 
 use clap::{Parser, Subcommand};
-use instrumentd_simulators::player::Pace;
+use instrumentd_simulators::Pace;
 
 /// Simulated lab instruments.
 #[derive(Debug, Parser)]
@@ -17,6 +19,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Instrument {
     BiolectorFile(Box<biolector_file::Arguments>),
+    Replay(replay::Arguments),
+    Robolector(Box<robolector::Arguments>),
     Zenotof(Box<zenotof::Arguments>),
 }
 
@@ -24,11 +28,13 @@ enum Instrument {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.instrument {
         Instrument::BiolectorFile(arguments) => biolector_file::run(*arguments),
+        Instrument::Replay(arguments) => replay::run(arguments),
+        Instrument::Robolector(arguments) => robolector::run(*arguments),
         Instrument::Zenotof(arguments) => zenotof::run(*arguments),
     }
 }
 
-/// How fast an instrument's time runs, as it is written on the command line.
+/// How fast an instrument's time runs.
 fn pace(text: &str) -> Result<Pace, String> {
     if text == "max" {
         return Ok(Pace::Max);
