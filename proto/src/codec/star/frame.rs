@@ -118,7 +118,12 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// [`BadValue`] names the parameter: it is missing, holds something else, has numbers of different widths or more than 16.
     pub fn channels(&self, name: &'static str) -> Result<Channels, BadValue> {
-        self.parameter(name)?.channels().ok_or_else(|| self.bad(name))
+        let parameter = self.parameter(name)?;
+        let channels = match self.module.as_bytes().len() {
+            2 => Channels::read(parameter.value),
+            _ => Channels::read_of_any_width(parameter.value),
+        };
+        channels.ok_or_else(|| self.bad(name))
     }
 
     /// A length-prefixed barcode (`bb/08ABCDEFGH`); `Ok(None)` for `bb/00`: none was read.

@@ -105,20 +105,23 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Reads numbers of one width between blanks; `None` for anything else, and for more than 16 of them.
+    /// Reads numbers of one width between blanks, as a STAR writes them: another width shows that a digit was lost. `None` for anything else,
+    /// and for more than 16 of them.
     pub fn read(value: &[u8]) -> Option<Self> {
+        let list = value.strip_suffix(b"&").unwrap_or(value).trim_ascii();
+        let width = list.iter().position(|b| *b == b' ').unwrap_or(list.len());
+        list.split(|b| *b == b' ').all(|field| field.len() == width).then(|| Self::read_of_any_width(value)).flatten()
+    }
+
+    /// The same of any widths, as a Vantage writes them.
+    pub fn read_of_any_width(value: &[u8]) -> Option<Self> {
         let (list, open) = match value.strip_suffix(b"&") {
             Some(list) => (list, true),
             None => (value, false),
         };
-        // `vp` answers have a blank in front.
-        let list = list.trim_ascii();
         let mut channels = Self { values: [0; MAX_CHANNELS], count: 0, open };
-        let width = list.iter().position(|b| *b == b' ').unwrap_or(list.len());
-        for field in list.split(|b| *b == b' ') {
-            if field.len() != width {
-                return None;
-            }
+        // Some answers have a blank in front, some lists one before `&`.
+        for field in list.trim_ascii().split(|b| *b == b' ') {
             *channels.values.get_mut(usize::from(channels.count))? = number(field)?;
             channels.count += 1;
         }

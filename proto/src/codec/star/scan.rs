@@ -132,13 +132,17 @@ impl Scanner {
             let (line, rest) = bytes.split_at(end);
             bytes = rest.get(1..).unwrap_or_default();
             if self.held.is_empty() && !self.dropped && line.len() <= MAX_FRAME {
-                self.line(line, &mut each);
+                self.line(line, true, &mut each);
             } else {
                 self.hold(line);
                 self.take_held(&mut each);
             }
         }
-        self.hold(bytes);
+        if self.framing.terminator == Terminator::Gap {
+            self.hold_and_release(bytes, &mut each);
+        } else {
+            self.hold(bytes);
+        }
     }
 
     /// Says that the line fell silent, and that silence ends a frame: what is held is read as one. For lines without a terminator; one whose
@@ -174,27 +178,59 @@ impl Scanner {
         self.dropped |= kept.len() < bytes.len();
     }
 
+    /// Holds bytes of a line without terminators. In a burst without any silence a frame ends where the next one begins: those are given before
+    /// there is no room left.
+    fn hold_and_release(&mut self, bytes: &[u8], each: &mut impl FnMut(Item<'_>)) {
+        const ENOUGH: usize = MAX_FRAME / 2;
+        for part in bytes.chunks(ENOUGH) {
+            self.hold(part);
+            if self.held.len() <= ENOUGH || self.dropped {
+                continue;
+            }
+            let mut last = None;
+            while let Some(start) = next_start(&self.held, last.map_or(1, |start| start + 1)) {
+                last = Some(start);
+            }
+            let Some(mut last) = last else { continue };
+            if let Some(marks) = &self.framing.marks {
+                let before = self.held.get(..last).unwrap_or_default().trim_ascii_end();
+                if let Some(mark) = [&marks.command, &marks.reply].into_iter().find(|mark| before.ends_with(mark)) {
+                    last = before.len() - mark.len();
+                }
+            }
+            let mut held = std::mem::take(&mut self.held);
+            self.held = held.split_off(last);
+            self.line(&held, true, each);
+        }
+    }
+
     fn take_held(&mut self, each: &mut impl FnMut(Item<'_>)) {
         let mut held = std::mem::take(&mut self.held);
         if std::mem::take(&mut self.dropped) {
             each(Item::Damaged { bytes: &held, why: Damage::TooLong });
         } else {
-            self.line(&held, each);
+            self.line(&held, true, each);
         }
         held.clear();
         self.held = held;
     }
 
-    /// Reads what stands between two terminators or gaps.
-    fn line(&self, line: &[u8], each: &mut impl FnMut(Item<'_>)) {
-        let (mut text, side) = self.marked(line);
+    /// Reads what stands between two terminators or gaps. `ended` says whether the last frame in it has its end.
+    fn line(&self, line: &[u8], ended: bool, each: &mut impl FnMut(Item<'_>)) {
+        let is_packets = self.framing.terminator == Terminator::Gap;
+        let (before, mut text, side) = self.marked(line);
+        if self.holds_frame(before) {
+            // Without a terminator two packets read at once are no damage; with one, the end of the first was lost.
+            self.line(before, is_packets, each);
+        }
         loop {
             text = text.trim_ascii();
             if text.is_empty() {
                 return;
             }
             let (why, next) = match Frame::read(text, side) {
-                Ok(frame) => return each(Item::Frame(frame)),
+                Ok(frame) if ended => return each(Item::Frame(frame)),
+                Ok(_) => return each(Item::Damaged { bytes: text, why: Damage::NoEnd { next: text.len() } }),
                 Err(why @ Damage::NoEnd { next }) => (why, Some(next.max(1))),
                 // Noise or the rest of a frame may stand before a whole one.
                 Err(why) => (why, next_start(text, 1)),
@@ -202,27 +238,35 @@ impl Scanner {
             let (before, after) = text.split_at(next.unwrap_or(text.len()));
             let before = before.trim_ascii_end();
             match Frame::read(before, side) {
-                // Without a terminator two packets read at once are no damage; with one, the end of the first was lost.
-                Ok(frame) if self.framing.terminator == Terminator::Gap => each(Item::Frame(frame)),
+                Ok(frame) if is_packets => each(Item::Frame(frame)),
                 _ => each(Item::Damaged { bytes: before, why }),
             }
             text = after;
         }
     }
 
-    /// The text after a mark and whose it is; the whole line where there is none.
-    fn marked<'a>(&self, line: &'a [u8]) -> (&'a [u8], Option<Side>) {
-        let Some(marks) = &self.framing.marks else { return (line, self.side) };
-        let mut found = (line, self.side);
+    /// What stands before the last mark, what after it, and whose it is; all of the line where there is none.
+    fn marked<'a>(&self, line: &'a [u8]) -> (&'a [u8], &'a [u8], Option<Side>) {
+        let mut found = (&[][..], line, self.side);
+        let Some(marks) = &self.framing.marks else { return found };
         let mut last = None;
         for (mark, side) in [(&marks.command, Side::Command), (&marks.reply, Side::Reply)] {
             let Some(at) = last_mark(line, mark) else { continue };
             if last.is_none_or(|other| at > other) {
                 last = Some(at);
-                found = (line.get(at..).unwrap_or_default(), Some(side));
+                let (before, text) = line.split_at(at);
+                found = (before.strip_suffix(mark.as_slice()).unwrap_or(before), text, Some(side));
             }
         }
         found
+    }
+
+    /// Whether another frame stands before a mark, and not only a time or the like.
+    fn holds_frame(&self, before: &[u8]) -> bool {
+        let Some(marks) = &self.framing.marks else { return false };
+        !before.is_empty()
+            && (next_start(before, 0).is_some()
+                || [&marks.command, &marks.reply].iter().any(|mark| last_mark(before, mark).is_some()))
     }
 }
 

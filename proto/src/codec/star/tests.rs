@@ -115,7 +115,7 @@ fn errors_of_master_and_modules_are_read() {
     let slow = report("C0EAid0004er99/00 H002/11").expect("read").expect("an error field");
     assert_eq!(
         slow.faults().map(|fault| fault.text()).collect::<Vec<_>>(),
-        ["96-channel head: hardware error (02/11)"]
+        ["96-channel head: hardware error, did not answer the master in time and may still be at work (02/11)"]
     );
     let own = report("C0ASid0004er01/31").expect("read").expect("an error field");
     assert_eq!(own.own.text(), "master: the command was not understood, unknown parameter (01/31)");
@@ -193,6 +193,56 @@ fn marks_say_who_speaks() {
             Ok(("C0RFid0002".to_owned(), None)),
         ]
     );
+}
+
+#[test]
+fn a_burst_of_packets_without_any_silence_is_taken_apart() {
+    for marks in [None, Some(Marks::default())] {
+        let framing = Framing { terminator: Terminator::Gap, marks };
+        let mut bytes = Vec::new();
+        let mut expected = Vec::new();
+        for id in 1..2000 {
+            for (mark, text) in
+                [(b">", format!("C0ASid{id:04}xp02983 00000&")), (b"<", format!("C0ASid{id:04}er00/00"))]
+            {
+                if framing.marks.is_some() {
+                    bytes.extend_from_slice(mark);
+                }
+                bytes.extend_from_slice(text.as_bytes());
+                expected.push(text);
+            }
+        }
+        for size in [1, 700, bytes.len()] {
+            let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
+            let found = scanned(&mut Scanner::new(framing.clone(), None), &pieces);
+            let sides: Vec<Option<Side>> =
+                found.iter().filter_map(|item| item.as_ref().ok()).map(|(_, side)| *side).collect();
+            assert_eq!(
+                found.into_iter().map(|item| item.expect("whole").0).collect::<Vec<_>>(),
+                expected,
+                "pieces of {size}"
+            );
+            assert_eq!(sides[0], framing.marks.as_ref().map(|_| Side::Command));
+        }
+    }
+}
+
+#[test]
+fn a_terminator_that_is_lost_between_marks_costs_one_frame() {
+    let framing = Framing { terminator: Terminator::CrLf, marks: Some(Marks::default()) };
+    let found =
+        scanned(&mut Scanner::new(framing, None), &[b"08:00:01 > C0ASid0001xp029 08:00:02 < C0QWid0002er00/00\r\n"]);
+    assert_eq!(found.len(), 2);
+    assert!(matches!(found[0], Err(Damage::NoEnd { .. })), "{found:?}");
+    assert_eq!(found[1], Ok(("C0QWid0002er00/00".to_owned(), Some(Side::Reply))));
+}
+
+#[test]
+fn a_vantage_writes_numbers_of_any_width() {
+    let text = "A1PMDAid0248at0&tm1 0&xp05683 0&yp1457 0 &th2450&";
+    let frame = frame(text);
+    assert_eq!(frame.channels("xp").map(|x| x.values().to_vec()), Ok(vec![5683, 0]));
+    assert_eq!(frame.channels("yp").map(|y| (y.get(1), y.is_open())), Ok((Some(1457), true)));
 }
 
 #[test]
