@@ -92,7 +92,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let result = match settings.profile.kind {
         Kind::Zenotof(_) => {
             let driver = driver_of(&site, &settings);
-            decode_sets(path, driver, origin, &mut out, &mut progress).map(|found| (found.to_string(), found.none_is_whole()))
+            decode_sets(path, driver, origin, &mut out, &mut progress)
+                .map(|found| (found.to_string(), found.none_is_whole()))
         }
         _ => {
             let (profile, zone) = (settings.profile.clone(), settings.time_zone.clone());

@@ -1,7 +1,7 @@
 //! Configuration: from `instrumentd.toml` to [`Settings`], with all problems at once, each at its place.
 
-pub mod codes;
 pub mod acquisitions;
+pub mod codes;
 mod deck;
 pub mod file;
 mod links;

@@ -211,17 +211,7 @@ fn device(
     }
     let enabled = get(&table.enabled).copied().unwrap_or(true);
     let location = get(&table.location).map(|location| location.0.clone());
-    Some(move |id| DeviceSettings {
-        id,
-        enabled,
-        profile,
-        location,
-        time_zone,
-        files,
-        stream,
-        deck,
-        acquisitions,
-    })
+    Some(move |id| DeviceSettings { id, enabled, profile, location, time_zone, files, stream, deck, acquisitions })
 }
 
 fn profile(

@@ -7,10 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use super::acquisitions::AcquisitionSettings;
 use super::values::Choice;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::Profile;
-pub use super::acquisitions::AcquisitionSettings;
 pub use crate::profile::deck::DeckSettings;
 
 pub use super::streams::StreamSettings;

@@ -260,7 +260,13 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
                 numbering: settings.acquisitions.numbering,
                 order: settings.acquisitions.order,
             };
-            Box::new(driver::zenotof::driver(driver::zenotof::Context::new(site, &settings.id, model.clone(), zone, said)))
+            Box::new(driver::zenotof::driver(driver::zenotof::Context::new(
+                site,
+                &settings.id,
+                model.clone(),
+                zone,
+                said,
+            )))
         }
         Kind::Robolector(_) => Box::new(Unheard),
     }
