@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config;
-use crate::config::settings::{DeckSettings, DeviceSettings};
-use crate::decode::{DecodeError, decode};
+use crate::config::settings::{AcquisitionSettings, DeckSettings, DeviceSettings};
+use crate::decode::{DecodeError, decode, decode_sets};
+use crate::device::driver_of;
 use crate::driver::biolector;
 use crate::event::envelope::Origin;
 use crate::event::{DeviceId, EventSource, Ingest, SiteId};
-use crate::profile::{self, Reach};
+use crate::profile::{self, Kind, Reach};
 
 /// Inputs smaller than this are done before a progress bar could be read.
 pub(super) const WORTH_A_BAR: u64 = 4 << 20;
@@ -33,6 +34,7 @@ Examples:
   instrumentd decode --profile biolector-xt --site lab --device xt-1 \\
     --time-zone Europe/Berlin 4_BG_test.zip
   instrumentd decode --profile biolector-xt --config instrumentd.toml results/
+  instrumentd decode --profile zenotof-7600 Data/ > events.ndjson
   instrumentd decode --profile biolector-xt --run-id 7240a390 \\
     --started-at 2023-10-06T15:54:41Z bare.csv")]
 pub struct Arguments {
@@ -57,7 +59,7 @@ pub struct Arguments {
     /// The run's start, where the source names none.
     #[arg(long, value_name = "TIME")]
     started_at: Option<Timestamp>,
-    /// A file, a zip archive or a folder.
+    /// A file, a zip archive or a folder; of a file set any member.
     path: PathBuf,
 }
 
@@ -77,10 +79,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             settings.profile.model
         );
     }
-    let mut context =
-        biolector::Context::new(&site, &settings.id, settings.profile.clone(), settings.time_zone.clone());
-    context.stated_run_id = arguments.run_id;
-    context.stated_start = arguments.started_at;
     let origin = Origin {
         source: EventSource::new(&site, &settings.id),
         partition: settings.id.clone(),
@@ -92,20 +90,35 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut shown = !std::io::stderr().is_terminal();
     let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
-    let driver = Box::new(biolector::driver(context));
-    let result = decode(&arguments.path, driver, origin, &mut out, &mut |done, total| {
+    let mut progress = |done, total| {
         if !shown && total >= WORTH_A_BAR {
             bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
             shown = true;
         }
         bar.set_length(total);
         bar.set_position(done);
-    });
+    };
+    let path = &arguments.path;
+    let result = match settings.profile.kind {
+        Kind::Zenotof(_) => {
+            let driver = driver_of(&site, &settings);
+            decode_sets(path, driver, origin, &mut out, &mut progress)
+                .map(|found| (found.to_string(), found.none_is_whole()))
+        }
+        _ => {
+            let (profile, zone) = (settings.profile.clone(), settings.time_zone.clone());
+            let mut context = biolector::Context::new(&site, &settings.id, profile, zone);
+            context.stated_run_id = arguments.run_id;
+            context.stated_start = arguments.started_at;
+            let driver = Box::new(biolector::driver(context));
+            decode(path, driver, origin, &mut out, &mut progress)
+                .map(|summary| (summary.to_string(), summary.is_empty() && !summary.refused.is_empty()))
+        }
+    };
     bar.finish_and_clear();
     match result {
-        Ok(summary) => {
+        Ok((summary, nothing_fits)) => {
             eprint!("{summary}");
-            let nothing_fits = summary.is_empty() && !summary.refused.is_empty();
             Ok(if nothing_fits { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
         // Somebody read only the first lines (`| head`), which is fine.
@@ -195,6 +208,7 @@ impl Chosen<'_> {
                 files: None,
                 stream: None,
                 deck: DeckSettings::default(),
+                acquisitions: AcquisitionSettings::default(),
             },
         ))
     }

@@ -9,6 +9,8 @@ use super::streams::{Carries, StreamMode, TraceFormat};
 use super::tables::tables;
 use super::values::{BackfillText, FilePath, Name, Number, OneOf, Text, Whole};
 use super::zone::Zone;
+use crate::driver::zenotof::ejection::Order;
+use crate::driver::zenotof::position::Rule;
 use crate::profile::deck::{Anchor, Role};
 use crate::profile::file::{LineTable, OverridesTable};
 
@@ -117,6 +119,8 @@ tables! {
         /// BioLector and ZenoTOF: the folder into which the instrument writes its results, `files = { folder =
         /// "/srv/results" }` for instance.
         may files: FilesTable;
+        /// ZenoTOF: where else acquisitions lie, and how they are read.
+        may acquisitions: AcquisitionsTable;
         /// RoboLector: its serial line. It has one of `serial`, `tcp` and `trace`.
         may serial: SerialTable;
         /// RoboLector: its line behind a serial device server on the network.
@@ -133,6 +137,54 @@ tables! {
         may worklist: FilePaths;
         /// Values of the profile that are different for this device.
         may overrides: OverridesTable;
+    }
+
+    /// Where else acquisitions lie, and how they are read.
+    pub struct AcquisitionsTable, unknown keys Refused {
+        /// The name of the folder in `files`: the paths in events are relative to it.
+        may name: Name = "data";
+        /// Where subscribers find that folder: a URL, or a path on their side. Events then carry `dataref`.
+        may public: Text<500>;
+        /// Further folders of the same instrument, each by its name.
+        may roots: Named<RootTable>;
+        /// How much is read for digests in a second, all files together; without it as much as the disk gives.
+        may hash_rate: Size<65536>;
+        /// How many files are read for digests at a time.
+        may hash_parallel: Whole<1, 16> = 2;
+        /// A folder, none of the instrument's, into which a manifest of the digests of each complete set is written.
+        may manifests: FilePath;
+        /// Where the batch files are that say how many samples are to come.
+        may batches: BatchesTable;
+        /// How vial positions become wells; without it events have the vendor's position only.
+        may positions: PositionsTable;
+        /// Echo MS: in which order a shot list is worked off.
+        may ejection_order: OneOf<Order> = "serpentine";
+    }
+
+    /// A further folder with acquisitions.
+    pub struct RootTable, unknown keys Refused {
+        /// The folder.
+        must folder: FilePath;
+        /// Where subscribers find it.
+        may public: Text<500>;
+    }
+
+    /// Where batch files are.
+    pub struct BatchesTable, unknown keys Refused {
+        /// Their folder.
+        must folder: FilePath;
+        /// The header of the column with the name of the data file.
+        may column: Text<100> = "Data File";
+    }
+
+    /// How vial positions become wells.
+    pub struct PositionsTable, unknown keys Refused {
+        /// The numbering.
+        must rule: OneOf<Rule>;
+        /// Rows of the plate.
+        must rows: Whole<1, 32>;
+        /// Columns of the plate.
+        must columns: Whole<1, 48>;
     }
 
     /// The folder into which an instrument writes its results. It is only ever read.

@@ -11,7 +11,7 @@ use super::streams::{CaptureSettings, Carries, Line, Port, StreamMode, StreamSet
 use super::values::{FilePath, OneOf};
 use crate::driver::{Mode, Sees};
 use crate::profile::robolector::LineSettings;
-use crate::profile::{Profile, Reach, put_line};
+use crate::profile::{Family, Profile, Reach, put_line};
 
 /// What belongs to which way of reaching a device.
 pub(super) fn check(table: &DeviceTable, profile: Option<&Profile>, reader: &mut Reader) {
@@ -29,6 +29,7 @@ pub(super) fn check(table: &DeviceTable, profile: Option<&Profile>, reader: &mut
         span("liquid_class", table.liquid_class.as_ref().map(|at| at.span.clone())),
         span("worklist", table.worklist.as_ref().map(|at| at.span.clone())),
     ];
+    let sets = span("acquisitions", table.acquisitions.as_ref().map(|at| at.span.clone()));
     let was_tried = ["files", "serial", "tcp", "trace"].iter().any(|key| reader.was_tried(&table.span, key));
     let Some(profile) = profile else {
         if files.is_none() && streams.is_empty() && !was_tried {
@@ -37,8 +38,11 @@ pub(super) fn check(table: &DeviceTable, profile: Option<&Profile>, reader: &mut
         return;
     };
     let foreign: Vec<(&str, Range<usize>)> = match profile.family.reach() {
-        Reach::Files => streams.iter().cloned().chain(robot.into_iter().flatten()).collect(),
-        Reach::Stream => files.clone().into_iter().collect(),
+        Reach::Files if profile.family == Family::Zenotof => {
+            streams.iter().cloned().chain(robot.into_iter().flatten()).collect()
+        }
+        Reach::Files => streams.iter().cloned().chain(robot.into_iter().flatten()).chain(sets).collect(),
+        Reach::Stream => files.clone().into_iter().chain(sets).collect(),
     };
     let has_foreign_link = !foreign.is_empty();
     for (key, span) in foreign {

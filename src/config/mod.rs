@@ -1,5 +1,6 @@
 //! Configuration: from `instrumentd.toml` to [`Settings`], with all problems at once, each at its place.
 
+pub mod acquisitions;
 pub mod codes;
 mod deck;
 pub mod file;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+pub use super::acquisitions::AcquisitionSettings;
 use super::values::Choice;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::Profile;
@@ -122,6 +123,8 @@ pub struct DeviceSettings {
     pub stream: Option<StreamSettings>,
     /// What stands on its deck, where it has one.
     pub deck: DeckSettings,
+    /// Where its acquisitions lie beside `files`, and how they are read; the defaults for other instruments.
+    pub acquisitions: AcquisitionSettings,
 }
 
 /// A file link.

@@ -1,6 +1,7 @@
 //! Decoding offline: a file, zip or folder into the events that the daemon would publish for it.
 
 pub mod replay;
+mod sets;
 mod summary;
 
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use crate::event::envelope::Origin;
 use crate::event::{Ingest, Prepared};
 use crate::link::files::{ReadError, read_once};
 
+pub use sets::{Verdicts, decode_sets};
 pub use summary::Summary;
 
 /// Why nothing more was decoded.

@@ -4,6 +4,7 @@
 //! taken. Nothing else happens here.
 
 mod files;
+mod sets;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,8 @@ pub struct Actor {
     closed: BTreeSet<SourceName>,
     /// Sources that the driver has open.
     open: BTreeSet<SourceName>,
+    /// The last look at each open set.
+    looks: BTreeMap<SourceName, u64>,
     last_input: Instant,
     last_sequence: u64,
 }
@@ -72,6 +75,7 @@ impl Actor {
             effects: Effects::default(),
             closed: BTreeSet::new(),
             open: BTreeSet::new(),
+            looks: BTreeMap::new(),
             last_input: Instant::now(),
             last_sequence: 0,
         }
@@ -107,6 +111,10 @@ impl Actor {
                 self.last_input = Instant::now();
                 self.take_file(event).await
             }
+            Said::Sets(event) => {
+                self.last_input = Instant::now();
+                self.take_set(event).await
+            }
             Said::Stream(event) => self.take_stream(event).await,
         }
     }
@@ -128,7 +136,7 @@ impl Actor {
     async fn follow(&mut self, source: Option<&SourceName>, position: Option<Vec<u8>>) -> Result<(), Exit> {
         let device = &self.settings.id;
         let effects = &mut self.effects;
-        let (mut sends, mut rereads) = (Vec::new(), Vec::new());
+        let (mut sends, mut rereads, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         for (source, refusal) in effects.refused.drain(..) {
             tracing::warn!(%device, %source, code = refusal.code, reason = %refusal.reason, remedy = %refusal.remedy, "A source is refused.");
             let fault = Fault {
@@ -148,6 +156,7 @@ impl Actor {
             match request {
                 Request::Reread(source) => rereads.push(source),
                 Request::Send { source, bytes } => sends.push((source, bytes)),
+                request => asked.push(request),
             }
         }
         for source in rereads {
@@ -191,6 +200,7 @@ impl Actor {
         self.commit().await?;
         // What is asked of the instrument rests on what is durable.
         sends.into_iter().for_each(|(source, bytes)| self.send(&source, bytes));
+        asked.into_iter().for_each(|request| self.ask_sets(request));
         Ok(())
     }
 
@@ -221,7 +231,7 @@ impl Actor {
             self.board.update(&self.settings.id, |state| !std::mem::replace(&mut state.silent, true));
         }
         let (last, first) = (self.last_sequence, self.record.first_available());
-        let found = self.links.files.as_ref().map(|(link, _)| files::found(link));
+        let found = self.links.status().map(|status| files::found(&status.borrow()));
         self.board.update(&self.settings.id, |state| {
             state.found = found.unwrap_or_default();
             let news = last > state.last_sequence || first != state.first_available_sequence;

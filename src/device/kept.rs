@@ -81,6 +81,11 @@ fn decoding_of(settings: &DeviceSettings) -> String {
     let zone = settings.time_zone.iana_name().unwrap_or("unnamed");
     match &settings.profile.kind {
         Kind::Biolector(_) => format!("{} {zone} {:?}", driver::biolector::DECODING, settings.profile),
-        Kind::Robolector(_) | Kind::Zenotof(_) => format!("{zone} {:?} {:?}", settings.profile, settings.deck),
+        // Times of waiting decide when something is said, and not what: sets that ended need not be judged again.
+        Kind::Zenotof(profile) => {
+            let said = (settings.acquisitions.numbering, settings.acquisitions.order);
+            format!("{} {zone} {:?} {said:?}", driver::zenotof::DECODING, profile.required)
+        }
+        Kind::Robolector(_) => format!("{zone} {:?} {:?}", settings.profile, settings.deck),
     }
 }

@@ -2,11 +2,12 @@
 
 use std::task::{Context, Poll};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::actor::Line;
 use crate::driver::SourceName;
-use crate::link::files::{FileLink, LinkEvent};
+use crate::link::files::{FileLink, LinkEvent, LinkStatus};
+use crate::link::filesets::{FileSetLink, SetEvent};
 use crate::link::stream::{Inlet, StreamEvent, StreamLink};
 
 /// The name of the file link, under which the journal keeps its positions.
@@ -16,6 +17,8 @@ pub const FILES: &str = "files";
 pub enum Said {
     /// The file link.
     Files(LinkEvent),
+    /// The file-set link.
+    Sets(SetEvent),
     /// The line.
     Stream(StreamEvent),
 }
@@ -25,6 +28,8 @@ pub enum Said {
 pub struct Links {
     /// A folder.
     pub files: Option<(FileLink, mpsc::Receiver<LinkEvent>)>,
+    /// Trees of file sets.
+    pub sets: Option<(FileSetLink, mpsc::Receiver<SetEvent>)>,
     /// A line.
     pub stream: Option<(StreamLink, Inlet)>,
     /// What is known of the line.
@@ -43,6 +48,11 @@ impl Links {
         {
             return Poll::Ready(event.map(Said::Files));
         }
+        if let Some((_, events)) = &mut self.sets
+            && let Poll::Ready(event) = events.poll_recv(context)
+        {
+            return Poll::Ready(event.map(Said::Sets));
+        }
         if let Some((_, inlet)) = &mut self.stream
             && let Poll::Ready(event) = inlet.poll_next(context)
         {
@@ -56,14 +66,26 @@ impl Links {
         if let Some((link, _)) = &self.files {
             link.reread(source);
         }
+        if let Some((link, _)) = &self.sets {
+            link.reread(source);
+        }
         if let Some((link, _)) = &self.stream {
             link.reread();
         }
     }
 
+    /// What the link to folders is doing, where there is one.
+    pub fn status(&self) -> Option<watch::Receiver<LinkStatus>> {
+        let files = self.files.as_ref().map(|(link, _)| link.status());
+        files.or_else(|| self.sets.as_ref().map(|(link, _)| link.status()))
+    }
+
     /// Stops all of them.
     pub fn stop(&self) {
         if let Some((link, _)) = &self.files {
+            link.stop();
+        }
+        if let Some((link, _)) = &self.sets {
             link.stop();
         }
         if let Some((link, _)) = &self.stream {

@@ -27,7 +27,7 @@ struct Kept {
 
 /// The names of the timers that count on over a restart of the daemon. Others, a reply's time-out on a line, mean nothing
 /// after it.
-const NAMES: [&str; 1] = ["cycle"];
+const NAMES: [&str; 2] = ["cycle", "set"];
 
 impl Silence {
     /// Takes up the timers that `kept`, the journal's note, names.

@@ -16,11 +16,12 @@ use super::kept::Kept;
 use super::links::Links;
 use super::record::{Record, Store};
 use super::silence::Silence;
-use crate::config::settings::DeviceSettings;
+use crate::config::settings::{DeviceSettings, FilesSettings};
 use crate::driver::{self, Driver, Mode, Sees};
 use crate::event::envelope::Origin;
 use crate::event::{EventSource, Ingest, SiteId};
 use crate::link::files::Start;
+use crate::link::filesets;
 use crate::link::stream;
 use crate::profile::Kind;
 
@@ -259,21 +260,33 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
             let context = driver::robolector::Context::new(site, &settings.id, profile, zone, deck);
             Box::new(driver::robolector::driver(context))
         }
-        Kind::Zenotof(_) => Box::new(Unheard),
+        Kind::Zenotof(model) => {
+            let said = driver::zenotof::Settings {
+                numbering: settings.acquisitions.numbering,
+                order: settings.acquisitions.order,
+            };
+            Box::new(driver::zenotof::driver(driver::zenotof::Context::new(
+                site,
+                &settings.id,
+                model.clone(),
+                zone,
+                said,
+            )))
+        }
     }
-}
-
-/// Stands where a driver is missing.
-struct Unheard;
-
-impl Driver for Unheard {
-    fn handle(&mut self, _: driver::Input<'_>, _: jiff::Timestamp, _: &mut driver::Effects) {}
 }
 
 /// Starts the links that the device has. A dry run only listens: what it would ask the instrument is not asked.
 fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links {
     let mut links = Links::default();
-    if let Some(files) = settings.files.clone() {
+    if let Some(files) = settings.files.clone()
+        && matches!(settings.profile.kind, Kind::Zenotof(_))
+    {
+        let (known, baseline) = (std::mem::take(&mut kept.known), kept.baseline.take());
+        let (sender, events) = mpsc::channel(INPUTS);
+        let start = filesets::Start { settings: sets(settings, files), known, baseline };
+        links.sets = Some((filesets::spawn(start, sender), events));
+    } else if let Some(files) = settings.files.clone() {
         let (known, baseline) = (std::mem::take(&mut kept.known), kept.baseline.take());
         // When it is full, the link's thread waits: files can wait.
         let (sender, events) = mpsc::channel(INPUTS);
@@ -296,6 +309,28 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         }));
     }
     links
+}
+
+/// How a file-set link looks at its trees.
+fn sets(settings: &DeviceSettings, files: FilesSettings) -> filesets::SetsSettings {
+    let said = settings.acquisitions.clone();
+    let first = filesets::Root { name: said.name.into(), folder: files.folder, base: said.public.map(Into::into) };
+    let others = said.roots.into_iter().map(|root| filesets::Root {
+        name: root.name.into(),
+        folder: root.folder,
+        base: root.public.map(Into::into),
+    });
+    filesets::SetsSettings {
+        roots: std::iter::once(first).chain(others).collect(),
+        watch: files.watch,
+        poll_interval: files.poll_interval,
+        backfill: files.backfill,
+        require_mount: files.require_mount,
+        hash_rate: said.hash_rate,
+        hash_parallel: said.hash_parallel,
+        manifests: said.manifests,
+        batches: said.batches.map(|(folder, column)| filesets::Batches { folder, column }),
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -20,12 +20,12 @@ use super::silence::Silence;
 use super::supervisor::Pulse;
 use super::{Board, DeviceState};
 use crate::config::Settings;
-use crate::driver::{Driver, Effects, Input, Mode, Request, SnapshotPart, SourceName, StreamInput};
+use crate::driver::{Direction, Driver, Effects, Input, Mode, Request, Sees, SnapshotPart, SourceName, StreamInput};
 use crate::event::device::Faulted;
 use crate::event::envelope::Origin;
 use crate::event::{Body, Event, EventSource, Ingest, Key, Subject, TimeQuality};
 use crate::journal::Journal;
-use crate::link::stream::{self, Start};
+use crate::link::stream::{self, Origin as Opening, Piece, Start, StreamEvent};
 
 /// How long something that is promised may take on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -129,6 +129,11 @@ impl Bench {
 
     /// Starts the actor as the supervisor does.
     async fn start(&mut self) {
+        self.start_with(None).await;
+    }
+
+    /// Starts the actor, with what its link says where that is given.
+    async fn start_with(&mut self, said: Option<Vec<StreamEvent>>) {
         let journal =
             self.journal.get_or_insert_with(|| Journal::open(&self.settings.journal, &[]).expect("a journal"));
         let device = Arc::new(self.settings.devices[0].clone());
@@ -152,7 +157,8 @@ impl Bench {
             worklists: Vec::new(),
             position,
         };
-        let links = Links { stream: Some(stream::spawn(start)), line: Some(line), ..Links::default() };
+        let stream = said.map_or_else(|| stream::spawn(start), stream::scripted);
+        let links = Links { stream: Some(stream), line: Some(line), ..Links::default() };
         let (board, pulse) = (self.board.clone(), Arc::new(Pulse::default()));
         let actor = Actor::new(device, Box::<Lines>::default(), links, record, Silence::default(), board, pulse);
         self.stop = CancellationToken::new();
@@ -299,5 +305,43 @@ async fn a_trace_goes_on_after_a_restart_and_read_again_makes_nothing_new() {
     more.write_all(b"four\n").expect("written");
     bench.start().await;
     assert_eq!(bench.wait_for(5).await, ["connected", "one", "and two", "three", "four"]);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_dropped_is_a_gap_and_no_frame_is_made_of_its_edges() {
+    let mut bench = Bench::new("serial.port = \"port\"");
+    let piece = |offset, text: &str| StreamEvent::Bytes {
+        offset,
+        pieces: vec![Piece { direction: Direction::Either, at: Timestamp::now(), bytes: text.as_bytes().to_vec() }],
+        position: None,
+    };
+    let opened = StreamEvent::Opened {
+        place: "here".to_owned(),
+        epoch: "e".to_owned(),
+        mode: Mode::Listen { sees: Sees::CommandsOnly },
+        origin: Opening::Line,
+    };
+    let lost = StreamEvent::Lost { from: Timestamp::now(), bytes: 100 };
+    let said = vec![opened, piece(0, "one\ntw"), lost, piece(106, "ree\nfour\n")];
+    bench.start_with(Some(said)).await;
+    let wanted = ["connected", "one", "gap overrun with its begin", "ree", "four"];
+    assert_eq!(bench.wait_for(5).await, wanted);
+    let state = bench.board.device(&bench.settings.devices[0].id).expect("a state");
+    assert_eq!(state.watching.as_deref(), Some("as a tap of commands only: outcomes are unknown"));
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_that_is_never_there_is_said_once_and_is_no_gap() {
+    let mut bench = Bench::new("serial.port = \"port\"");
+    bench.start().await;
+    assert_eq!(bench.wait_for(1).await, ["disconnected"]);
+    bench.stop().await;
+    bench.start().await;
+    let mut far = bench.plug();
+    bench.wait_for(2).await;
+    far.write_all(b"one\n").expect("written");
+    assert_eq!(bench.wait_for(3).await, ["disconnected", "connected", "one"], "nothing was followed before: no gap");
     bench.stop().await;
 }

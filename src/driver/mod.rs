@@ -5,6 +5,8 @@
 
 pub mod biolector;
 pub mod robolector;
+pub mod set;
+pub mod zenotof;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,8 @@ pub enum Input<'a> {
     File(&'a SourceName, FileInput<'a>),
     /// From a byte stream.
     Stream(&'a SourceName, StreamInput<'a>),
+    /// From a set of files.
+    Set(&'a set::SetName, set::SetInput<'a>),
     /// A timer that the driver set has run out.
     Timer(&'a Timer),
 }
@@ -180,6 +184,24 @@ pub enum Request {
     /// Read this source again from its start: what was read before is no longer what stands there, or the snapshot
     /// cannot be used.
     Reread(SourceName),
+    /// Look at this set and say how it stands.
+    Look(set::SetName),
+    /// Read these members of a set for their digests, as long as they are what they are said to be.
+    Hash {
+        /// The set.
+        set: set::SetName,
+        /// The members.
+        members: Vec<set::MemberSeen>,
+    },
+    /// Nothing is waited for in this set: it is closed, and opened again when it changes.
+    Rest(set::SetName),
+    /// Put these digests down where the configuration names a folder for it.
+    Manifest {
+        /// The set.
+        set: set::SetName,
+        /// Its members.
+        members: Vec<set::Hashed>,
+    },
     /// Write these bytes to the line of this source, in host mode; a link that only listens has nothing to write with.
     Send {
         /// The stream.

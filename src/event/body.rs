@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::{cultivation, device, labware, sampling, transfer};
+use super::{acquisition, cultivation, device, ejection, labware, sampling, transfer};
 
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident($data:ty) = $category:literal / $name:literal;)*) => {
@@ -129,6 +129,24 @@ event_types! {
     TransferCompleted(transfer::Completed) = "transfer"/"completed";
     /// Moving liquid from plate to plate failed.
     TransferFailed(transfer::Failed) = "transfer"/"failed";
+    /// A shot list was given.
+    EjectionPlanned(ejection::Planned) = "ejection"/"planned";
+    /// An acquisition began.
+    AcquisitionStarted(acquisition::Started) = "acquisition"/"started";
+    /// An acquisition goes on.
+    AcquisitionProgressed(acquisition::Progressed) = "acquisition"/"progressed";
+    /// One sample of an acquisition is over.
+    SampleCompleted(acquisition::SampleCompleted) = "acquisition"/"sample-completed";
+    /// An acquisition is whole and nothing more is expected.
+    AcquisitionCompleted(acquisition::Ended) = "acquisition"/"completed";
+    /// The same, and its last sample was aborted.
+    AcquisitionAborted(acquisition::Ended) = "acquisition"/"aborted";
+    /// An acquisition is not whole, and nothing came for long.
+    AcquisitionIncomplete(acquisition::Incomplete) = "acquisition"/"incomplete";
+    /// An acquisition changed after it was complete.
+    AcquisitionReopened(acquisition::Reopened) = "acquisition"/"reopened";
+    /// An acquisition's files have another name or place.
+    AcquisitionRelocated(acquisition::Relocated) = "acquisition"/"relocated";
 }
 
 impl Body {
@@ -136,6 +154,15 @@ impl Body {
     pub fn sample_id(&self) -> Option<&str> {
         match self {
             Self::SamplingCompleted(completed) => Some(&completed.sample.id),
+            _ => None,
+        }
+    }
+
+    /// Where the event's data lie as a file, for the envelope's `dataref`.
+    pub fn data_reference(&self) -> Option<String> {
+        match self {
+            Self::AcquisitionCompleted(ended) | Self::AcquisitionAborted(ended) => ended.file_set.reference(),
+            Self::AcquisitionRelocated(relocated) => relocated.file_set.reference(),
             _ => None,
         }
     }

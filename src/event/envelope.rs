@@ -141,6 +141,9 @@ impl Prepared {
             }
         }
         text_member(&mut a, "producerversion", PRODUCER_VERSION);
+        if let Some(reference) = event.body.data_reference() {
+            text_member(&mut a, "dataref", &reference);
+        }
 
         Self {
             event_type,
@@ -247,11 +250,30 @@ pub fn without_data(payload: &[u8]) -> Option<Vec<u8>> {
     let at = payload.windows(MARK.len()).position(|window| window == MARK)?;
     let id = payload.strip_prefix(b"{\"specversion\":\"1.0\",\"id\":\"")?.get(..36)?;
     let size = payload.len().checked_sub(at + MARK.len() + 1)?;
-    let mut out = payload[..at].to_vec();
+    let mut out = without_reference(&payload[..at]);
     out.extend_from_slice(b",\"dataref\":\"urn:instrumentd:event:");
     out.extend_from_slice(id);
     out.extend_from_slice(format!("\",\"datasize\":\"{size}\"}}").as_bytes());
     Some(out)
+}
+
+/// Attributes without the `dataref` that an event about files has: there is one in an envelope.
+fn without_reference(attributes: &[u8]) -> Vec<u8> {
+    const NAME: &[u8] = b",\"dataref\":\"";
+    let Some(from) = attributes.windows(NAME.len()).position(|window| window == NAME) else {
+        return attributes.to_vec();
+    };
+    let value = &attributes[from + NAME.len()..];
+    let mut escaped = false;
+    let end = value.iter().position(|byte| match byte {
+        b'"' if !escaped => true,
+        byte => {
+            escaped = *byte == b'\\' && !escaped;
+            false
+        }
+    });
+    let behind = end.map_or(&[][..], |end| &value[end + 1..]);
+    [&attributes[..from], behind].concat()
 }
 
 /// Appends `,"name":"text"`, escaped; control characters, which CloudEvents strings must not hold, become spaces.

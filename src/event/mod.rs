@@ -2,9 +2,11 @@
 //!
 //! This module depends on nothing else in the crate. The contract is told in `docs/event-contract.md`.
 
+pub mod acquisition;
 pub mod body;
 pub mod cultivation;
 pub mod device;
+pub mod ejection;
 pub mod envelope;
 pub mod ids;
 pub mod labware;

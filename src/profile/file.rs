@@ -62,6 +62,8 @@ tables! {
         may tolerance: ToleranceTable;
         /// Time-outs and clocks.
         may times: TimesTable;
+        /// ZenoTOF: when a set of files is complete.
+        may file_sets: FileSetsTable;
     }
 
     /// An ontology term.
@@ -258,13 +260,13 @@ tables! {
     pub struct FileSetsTable, unknown keys Refused {
         /// The members that a complete set has; by default `.wiff` and `.wiff.scan`.
         may required: Vec<At<OneOf<Member>>>;
-        /// How often a set must have been seen with the same sizes and times.
+        /// How often a set must have been looked at and found unchanged.
         may stable_polls: Whole<1, 100> = 3;
         /// For how long a set must have been unchanged.
-        may stable_for: Lasting<1000, DAY> = "60s";
-        /// How long a set is idle before nothing more is expected to be appended to it.
-        may idle: Lasting<1000, DAY> = "15m";
+        may stable_for: Lasting<100, DAY> = "60s";
+        /// How long a set that is not whole, or has fewer samples than its batch wants, is idle before it is told so.
+        may idle: Lasting<100, DAY> = "15m";
         /// How long a `.wiff.scan` may stay an empty header before the set is incomplete.
-        may conversion: Lasting<1000, { 30 * DAY }> = "24h";
+        may conversion: Lasting<100, { 30 * DAY }> = "24h";
     }
 }

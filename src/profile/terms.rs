@@ -20,6 +20,7 @@ const LABELS: &[(&str, &str)] = &[
     ("MS:1003221", "data-dependent acquisition"),
     ("MS:1000206", "selected reaction monitoring"),
     ("MS:1003907", "parallel reaction monitoring"),
+    ("OBI:0000470", "mass spectrometry assay"),
     ("MS:1000130", "positive scan"),
     ("MS:1000129", "negative scan"),
     ("MS:1003294", "electron activated dissociation"),

@@ -11,12 +11,12 @@ use crate::config::values::Choice;
 pub struct ZenotofProfile {
     /// The members that a complete set has.
     pub required: Vec<Member>,
-    /// How often a set must have been seen with the same sizes and times before it counts as unchanged.
+    /// How often a whole set is looked at, and must be unchanged, over [`Self::stable_for`].
     pub stable_polls: u32,
     /// For how long a set must have been unchanged, by the daemon's clock.
     pub stable_for: Duration,
-    /// How long a set may be idle before nothing more is expected to be appended to it: between two samples of one
-    /// file minutes may pass.
+    /// How long a set that is not whole may be idle before it is incomplete, and one that is whole and has fewer samples than
+    /// its batch wants before no more are expected.
     pub idle: Duration,
     /// How long a `.wiff.scan` may stay an empty header while a conversion fills it; then the set is incomplete.
     pub conversion: Duration,
@@ -36,7 +36,8 @@ impl Default for ZenotofProfile {
 }
 
 /// A member of a set of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Member {
     /// `.wiff`
     Wiff,

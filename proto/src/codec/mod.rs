@@ -5,4 +5,5 @@ pub mod capture;
 pub mod lines;
 pub mod star;
 pub mod tecan;
+pub mod wiff;
 pub mod worklist;

@@ -7,7 +7,7 @@ use super::surroundings::{Finding, Probe};
 use crate::config::codes::Code;
 use crate::config::file::FilesTable;
 use crate::config::settings::WatchMode;
-use crate::link::files::disk;
+use crate::link::disk;
 
 pub(super) fn probe(device: &str, table: &FilesTable, base: &Path) -> Option<Probe> {
     let at = table.folder.as_ref()?;

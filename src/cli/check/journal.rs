@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::surroundings::{Finding, Probe};
 use crate::config::codes::Code;
-use crate::link::files::disk;
+use crate::link::disk;
 
 pub(super) fn probe(path: &Path, place: Range<usize>) -> Probe {
     let message = format!("the journal's place, `{}`, does not answer", path.display());

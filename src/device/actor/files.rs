@@ -9,7 +9,7 @@ use crate::device::record::Connection;
 use crate::device::state::{Fault, Found};
 use crate::driver::{FileInput, Input, SourceKind, SourceName};
 use crate::journal::SourceUpdate;
-use crate::link::files::{FileLink, How, LinkEvent};
+use crate::link::files::{How, LinkEvent, LinkStatus};
 
 /// A link that does not come back from its file system for so long hangs.
 const HUNG: SignedDuration = SignedDuration::from_secs(30);
@@ -17,33 +17,9 @@ const HUNG: SignedDuration = SignedDuration::from_secs(30);
 impl Actor {
     pub(super) async fn take_file(&mut self, event: LinkEvent) -> Result<(), Exit> {
         self.record.link(FILES);
-        let device = self.settings.id.clone();
         match event {
-            LinkEvent::Connected { place } => {
-                let watching = self.links.files.as_ref().map(|(link, _)| watching(link));
-                if self.board.device(&device).is_some_and(|state| state.connection == "disconnected") {
-                    tracing::info!(%device, %place, "The folder can be looked at again.");
-                }
-                self.board.update(&device, |state| {
-                    let news = state.connection != "connected";
-                    (state.connection, state.place, state.watching) = ("connected", Some(place.clone()), watching);
-                    if news {
-                        state.since = Timestamp::now();
-                    }
-                    news
-                });
-                self.commit_connection(Connection::Connected, place, None).await
-            }
-            LinkEvent::Disconnected { place, reason, remedy } => {
-                tracing::warn!(%device, %place, %reason, remedy = remedy.as_deref(), "The folder cannot be looked at.");
-                self.board.update(&device, |state| {
-                    (state.connection, state.since) = ("disconnected", Timestamp::now());
-                    let text = format!("{place}: {reason}");
-                    state.last_error = Some(Fault { text, remedy: remedy.clone(), at: Timestamp::now() });
-                    true
-                });
-                self.commit_connection(Connection::Disconnected, place, Some((reason, remedy))).await
-            }
+            LinkEvent::Connected { place } => self.folder_is_there(place).await,
+            LinkEvent::Disconnected { place, reason, remedy } => self.folder_is_away(place, reason, remedy).await,
             LinkEvent::Baseline(bytes) => {
                 self.record.note("baseline", Some(bytes));
                 self.commit().await
@@ -86,17 +62,62 @@ impl Actor {
                 self.record.gap(&source, None, reason, text);
                 self.commit().await
             }
-            LinkEvent::Trouble { source, text, remedy } => {
-                tracing::warn!(%device, source = source.as_deref(), reason = %text, remedy = remedy.as_deref(), "A source cannot be read.");
-                self.fault(text.clone(), remedy.clone());
-                self.record.faulted(source.as_ref(), text, remedy);
-                self.commit().await
-            }
+            LinkEvent::Trouble { source, text, remedy } => self.trouble(source, text, remedy).await,
             LinkEvent::TroubleOver { source } => {
                 self.record.recovered(source.as_ref());
                 self.commit().await
             }
         }
+    }
+
+    /// The folder can be looked at.
+    pub(super) async fn folder_is_there(&mut self, place: String) -> Result<(), Exit> {
+        let device = self.settings.id.clone();
+        let watching = self.links.status().map(|status| watching(&status.borrow()));
+        if self.board.device(&device).is_some_and(|state| state.connection == "disconnected") {
+            tracing::info!(%device, %place, "The folder can be looked at again.");
+        }
+        self.board.update(&device, |state| {
+            let news = state.connection != "connected";
+            (state.connection, state.place, state.watching) = ("connected", Some(place.clone()), watching);
+            if news {
+                state.since = Timestamp::now();
+            }
+            news
+        });
+        self.commit_connection(Connection::Connected, place, None).await
+    }
+
+    /// The folder cannot be looked at.
+    pub(super) async fn folder_is_away(
+        &mut self,
+        place: String,
+        reason: String,
+        remedy: Option<String>,
+    ) -> Result<(), Exit> {
+        let device = self.settings.id.clone();
+        tracing::warn!(%device, %place, %reason, remedy = remedy.as_deref(), "The folder cannot be looked at.");
+        self.board.update(&device, |state| {
+            (state.connection, state.since) = ("disconnected", Timestamp::now());
+            let text = format!("{place}: {reason}");
+            state.last_error = Some(Fault { text, remedy: remedy.clone(), at: Timestamp::now() });
+            true
+        });
+        self.commit_connection(Connection::Disconnected, place, Some((reason, remedy))).await
+    }
+
+    /// Something cannot be read.
+    pub(super) async fn trouble(
+        &mut self,
+        source: Option<SourceName>,
+        text: String,
+        remedy: Option<String>,
+    ) -> Result<(), Exit> {
+        let device = &self.settings.id;
+        tracing::warn!(%device, source = source.as_deref(), reason = %text, remedy = remedy.as_deref(), "A source cannot be read.");
+        self.fault(text.clone(), remedy.clone());
+        self.record.faulted(source.as_ref(), text, remedy);
+        self.commit().await
     }
 
     /// Gives one input about a source to the driver, and commits what follows together with the new position.
@@ -124,8 +145,8 @@ impl Actor {
 
     /// A link that is busy without a pause while nothing of it waits here hangs in its file system.
     pub(super) fn look_at_link(&self) {
-        let Some((link, _)) = &self.links.files else { return };
-        let busy = link.status().borrow().busy_since;
+        let Some(status) = self.links.status() else { return };
+        let busy = status.borrow().busy_since;
         let hanging = busy.filter(|since| Timestamp::now().duration_since(*since) > HUNG);
         let known = self.board.device(&self.settings.id).is_some_and(|state| state.hanging);
         if hanging.is_some() == known {
@@ -144,9 +165,7 @@ impl Actor {
 }
 
 /// What the link has found.
-pub(super) fn found(link: &FileLink) -> Found {
-    let status = link.status();
-    let status = status.borrow();
+pub(super) fn found(status: &LinkStatus) -> Found {
     Found {
         followed: status.sources,
         waiting: status.backlog,
@@ -156,9 +175,7 @@ pub(super) fn found(link: &FileLink) -> Found {
 }
 
 /// How the link finds changes, and why so, in words.
-fn watching(link: &FileLink) -> String {
-    let status = link.status();
-    let status = status.borrow();
+fn watching(status: &LinkStatus) -> String {
     let how = match status.watching.how {
         How::Undecided => "undecided",
         How::Notify => "notifications of the kernel",

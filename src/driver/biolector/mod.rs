@@ -112,8 +112,8 @@ impl Driver for BioLector {
                 Some(source) => source.take(&input, effects),
                 None => effects.requests.push(Request::Reread(name.clone())),
             },
-            // Nothing streams from a BioLector.
-            Input::Stream(..) => {}
+            // Nothing streams from a BioLector, and its files come one by one.
+            Input::Stream(..) | Input::Set(..) => {}
             Input::Timer(timer) => {
                 if let Some(source) = self.sources.get_mut(&timer.source) {
                     source.timer(effects);

@@ -157,7 +157,8 @@ impl Driver for RoboLector {
                     line.robot.plan = self.worklists.plan(&line.robot.deck);
                 }
             }
-            Input::File(..) => {}
+            // A robot leaves no result files.
+            Input::File(..) | Input::Set(..) => {}
         }
     }
 }

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::LinkEvent;
+use super::Outlet;
 use super::archive::{Archive, ArchiveError};
 use super::disk::Stat;
-use super::outlet::{Outlet, Stopped};
+use super::outlet::Stopped;
 use super::position::{MARK, Position};
-use super::source::{Doubt, Next, Pace, Source, print_of, remedy};
+use super::remedy;
+use super::source::{Doubt, Next, Pace, Source, print_of};
 use super::view::advance;
 use crate::driver::SourceName;
 

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::baseline::Baseline;
-use super::disk::{self, Stat};
+use super::disk::Stat;
 use super::outlet::Stopped;
-use super::source::remedy;
 use super::worker::Worker;
-use super::{FolderState, How, LinkEvent, Watching, watch};
+use super::{FolderState, How, LinkEvent, Watching, place, watch};
 use crate::config::settings::WatchMode;
 use crate::driver::SourceName;
 
@@ -28,7 +27,7 @@ impl Worker {
         let began = Instant::now();
         let hinted = std::mem::take(&mut self.scan_wanted);
         self.walked = Duration::ZERO;
-        match self.folder_now() {
+        match place::folder_now(&self.settings.folder, self.settings.require_mount) {
             Ok(folder) => {
                 self.connected(folder);
                 self.scan(folder)?;
@@ -52,23 +51,6 @@ impl Worker {
             self.next_scan = self.next_scan.min(again.max(self.not_before));
         }
         Ok(())
-    }
-
-    /// Whether the folder is there and is what it should be.
-    fn folder_now(&self) -> Result<Stat, (String, Option<String>)> {
-        let folder = &self.settings.folder;
-        let metadata = std::fs::metadata(folder).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => ("the folder does not exist".to_owned(), remedy(&error)),
-            _ => (format!("the folder cannot be read: {error}"), remedy(&error)),
-        })?;
-        if !metadata.is_dir() {
-            return Err(("it is not a folder".to_owned(), Some("let `folder` name a folder".to_owned())));
-        }
-        if self.settings.require_mount && !disk::is_mount_point(folder).unwrap_or(false) {
-            let remedy = "mount the share there, or set `require_mount = false` if the folder is a local one";
-            return Err(("not mounted".to_owned(), Some(remedy.to_owned())));
-        }
-        Ok(Stat::of(&metadata))
     }
 
     fn connected(&mut self, folder: Stat) {
@@ -135,24 +117,7 @@ impl Worker {
     fn choose_means(&mut self, folder: Stat) {
         let path = self.settings.folder.clone();
         self.watcher = None;
-        let (poll, why) = match (self.settings.watch, disk::file_system(&path)) {
-            (WatchMode::Poll, _) => (true, "as configured".to_owned()),
-            (WatchMode::Notify, Ok(system)) if system.remote => (
-                false,
-                format!(
-                    "as configured; on {} most changes are found only by a scan at each {SAFETY}th poll interval",
-                    system.name
-                ),
-            ),
-            (WatchMode::Notify, _) => (false, "as configured".to_owned()),
-            (WatchMode::Auto, Ok(system)) if system.remote => {
-                (true, format!("the folder lies on {}, whose changes this machine's kernel does not see", system.name))
-            }
-            (WatchMode::Auto, Ok(system)) => {
-                (false, format!("the folder lies on a local file system ({})", system.name))
-            }
-            (WatchMode::Auto, Err(error)) => (true, format!("the file system's type cannot be found out: {error}")),
-        };
+        let (poll, why) = place::means(self.settings.watch, &path, SAFETY);
         if poll {
             return self.decided(How::Poll, why);
         }

@@ -10,13 +10,9 @@
 
 mod archive;
 mod archive_source;
-mod baseline;
-pub(crate) mod disk;
 mod folder;
 mod group;
-pub mod name;
 mod once;
-mod outlet;
 mod position;
 mod reconcile;
 mod scan;
@@ -37,6 +33,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch as observe};
 use tokio_util::sync::CancellationToken;
 
+use super::place::remedy;
+use super::{baseline, disk, name, outlet, place};
 use crate::config::settings::FilesSettings;
 use crate::driver::{SourceKind, SourceName};
 use crate::event::Ingest;
@@ -278,7 +276,7 @@ pub fn spawn(start: Start, events: mpsc::Sender<LinkEvent>) -> FileLink {
     let thread = std::thread::Builder::new().name("file-link".to_owned()).spawn(move || {
         // Dropped at the end, however it comes: that is what `stop` waits for.
         let _done = done;
-        match outlet::Outlet::new(events, stop) {
+        match Outlet::new(events, stop) {
             Ok(outlet) => worker::Worker::new(start, outlet, incoming, bell, status).run(),
             Err(error) => tracing::error!(%error, "A file link could not be started."),
         }
@@ -288,6 +286,9 @@ pub fn spawn(start: Start, events: mpsc::Sender<LinkEvent>) -> FileLink {
     }
     link
 }
+
+/// Where the link's events go.
+type Outlet = outlet::Outlet<LinkEvent>;
 
 /// How many hints can wait.
 const WAKES: usize = 1024;

@@ -4,10 +4,12 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::LinkEvent;
+use super::Outlet;
 use super::disk::Stat;
 use super::group::{Files, Found};
-use super::outlet::{Outlet, Stopped};
+use super::outlet::Stopped;
 use super::position::{Digest, Position};
+use super::remedy;
 use super::view::{Look, View, look};
 use crate::driver::{SourceKind, SourceName};
 use crate::event::Ingest;
@@ -377,16 +379,6 @@ impl From<Stopped> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Read(error)
-    }
-}
-
-/// What to do about an error of the file system.
-pub fn remedy(error: &io::Error) -> Option<String> {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => Some("let the daemon's user read it".to_owned()),
-        io::ErrorKind::NotFound => Some("create the folder, mount the share, or correct `folder`".to_owned()),
-        io::ErrorKind::StaleNetworkFileHandle => Some("mount the share again".to_owned()),
-        _ => None,
     }
 }
 

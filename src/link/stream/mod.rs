@@ -200,6 +200,19 @@ pub fn spawn(start: Start) -> (StreamLink, Inlet) {
     (StreamLink { stop, again, writes: is_host.then_some(writes) }, inlet)
 }
 
+/// A link that says what a test has it say.
+#[cfg(test)]
+pub(crate) fn scripted(events: Vec<StreamEvent>) -> (StreamLink, Inlet) {
+    let (outlet, inlet) = inlet::channel();
+    tokio::spawn(async move {
+        for event in events {
+            let _ = outlet.tell(event).await;
+        }
+        outlet.gone().await;
+    });
+    (StreamLink { stop: CancellationToken::new(), again: Arc::new(Notify::new()), writes: None }, inlet)
+}
+
 impl StreamLink {
     /// Hands bytes to the line; `false` where nothing can be written: the link listens, or too much waits already.
     pub fn write(&self, write: Write) -> bool {

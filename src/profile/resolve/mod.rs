@@ -73,6 +73,7 @@ pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Re
     let times = overrides.times.as_ref().map(|at| &at.value);
     put_times(times, &mut profile);
     let own = [place("ranges", &overrides.ranges), place("tolerance", &overrides.tolerance)];
+    let sets = place("file_sets", &overrides.file_sets);
     match &mut profile.kind {
         Kind::Biolector(biolector) => {
             biolector::put(&overrides.ranges, &overrides.tolerance, times, biolector, reader);
@@ -81,6 +82,11 @@ pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Re
             let foreign = own.into_iter().chain(biolector_times(times)).flatten();
             foreign.for_each(|found| report_foreign(profile.family, found, reader));
         }
+    }
+    match (&mut profile.kind, &overrides.file_sets) {
+        (Kind::Zenotof(zenotof), Some(at)) => zenotof::put(&at.value, zenotof, reader),
+        (_, Some(_)) => sets.into_iter().for_each(|found| report_foreign(profile.family, found, reader)),
+        (_, None) => {}
     }
     profile
 }

@@ -1,13 +1,20 @@
 //! The tables of a profile of a ZenoTOF.
 
-use super::super::file::ProfileTable;
+use super::super::file::{FileSetsTable, ProfileTable};
 use super::super::zenotof::{Member, ZenotofProfile};
 use crate::config::codes::Code;
 use crate::config::reader::Reader;
 
 pub(super) fn zenotof(table: &ProfileTable, reader: &mut Reader) -> ZenotofProfile {
     let mut profile = ZenotofProfile::default();
-    let Some(sets) = table.file_sets.as_ref().map(|at| &at.value) else { return profile };
+    if let Some(at) = &table.file_sets {
+        put(&at.value, &mut profile, reader);
+    }
+    profile
+}
+
+/// Puts what a table says into `profile`.
+pub(super) fn put(sets: &FileSetsTable, profile: &mut ZenotofProfile, reader: &mut Reader) {
     if let Some(at) = &sets.required {
         profile.required = at.value.iter().map(|member| member.value.0).collect();
         profile.required.sort_unstable();
@@ -30,5 +37,4 @@ pub(super) fn zenotof(table: &ProfileTable, reader: &mut Reader) -> ZenotofProfi
     if let Some(at) = &sets.conversion {
         profile.conversion = at.value.0;
     }
-    profile
 }

@@ -54,6 +54,19 @@ pub fn open(path: &Path) -> io::Result<(File, Stat)> {
     Ok((file, Stat::of(&metadata)))
 }
 
+/// Whether a file of this size has space that nothing was ever written to, as a copy that reserves its place first has while it
+/// goes on. False where the file system does not tell. Moves the place from which the file is read.
+#[cfg(target_os = "linux")]
+pub fn has_holes(file: &File, size: u64) -> bool {
+    rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(0)).is_ok_and(|hole| hole < size)
+}
+
+/// Whether a file has holes; not known here.
+#[cfg(not(target_os = "linux"))]
+pub fn has_holes(_: &File, _: u64) -> bool {
+    false
+}
+
 /// A file system, as far as it matters for noticing changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSystem {
@@ -170,6 +183,16 @@ mod tests {
         }
         assert_eq!(by_number(0xEF53), FileSystem { name: "ext".to_owned(), remote: false });
         assert_eq!(by_number(7), FileSystem { name: "type 0x7".to_owned(), remote: false });
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn reserved_space_is_told_from_content() {
+        let mut file = tempfile::tempfile().expect("a file");
+        std::io::Write::write_all(&mut file, &[0; 8192]).expect("written");
+        assert!(!has_holes(&file, 8192));
+        file.set_len(1 << 20).expect("longer");
+        assert!(has_holes(&file, 1 << 20));
     }
 
     #[test]

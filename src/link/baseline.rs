@@ -6,8 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::digest::Digest;
 use super::disk::Stat;
-use super::position::Digest;
 
 const MAGIC: &[u8; 4] = b"IFB1";
 /// The folder was not there at the first start, so nobody knows yet what was in it.

@@ -7,24 +7,22 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
-use super::LinkEvent;
-
 /// The link is to stop, or nobody receives any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped;
 
 /// The sending side.
 #[derive(Debug)]
-pub struct Outlet {
-    events: mpsc::Sender<LinkEvent>,
+pub struct Outlet<E> {
+    events: mpsc::Sender<E>,
     stop: CancellationToken,
     /// Only to wait on the channel and the token at once, on this thread; it drives no I/O and no timers.
     runtime: Runtime,
 }
 
-impl Outlet {
+impl<E> Outlet<E> {
     /// For one link.
-    pub fn new(events: mpsc::Sender<LinkEvent>, stop: CancellationToken) -> io::Result<Self> {
+    pub fn new(events: mpsc::Sender<E>, stop: CancellationToken) -> io::Result<Self> {
         Ok(Self { events, stop, runtime: Builder::new_current_thread().build()? })
     }
 
@@ -34,7 +32,7 @@ impl Outlet {
     }
 
     /// Hands an event over, waiting while the channel is full.
-    pub fn send(&self, event: LinkEvent) -> Result<(), Stopped> {
+    pub fn send(&self, event: E) -> Result<(), Stopped> {
         if self.stop.is_cancelled() {
             return Err(Stopped);
         }

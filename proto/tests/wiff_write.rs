@@ -1,0 +1,164 @@
+//! Written `.wiff` files, read back by the reader here and by an independent one.
+
+mod support;
+
+use std::io::Cursor;
+use std::path::Path;
+use std::process::Command;
+
+use instrument_proto::codec::wiff::scan::{Chain, Finding, HEADERS_ONLY, Seen};
+use instrument_proto::codec::wiff::write::{WiffWriter, block_header, file_header};
+use instrument_proto::codec::wiff::{Layout, Limits, ModeKind, Polarity, Unknown, Version, Wiff, read};
+use support::written::{record, sample, set, start};
+
+fn findings(wiff: &Wiff, scan: &[u8]) -> Vec<Finding> {
+    let chain = Chain::of(wiff);
+    let looks = chain.looks(scan.len() as u64).into_iter();
+    let seen = looks.map(|look| {
+        let from = look.offset as usize;
+        Seen { offset: look.offset, bytes: scan[from..from + look.length].to_vec() }
+    });
+    let seen: Vec<Seen> = seen.collect();
+    chain.judge(scan.len() as u64, &seen)
+}
+
+#[test]
+fn what_was_written_is_read() {
+    for (version, samples, scans) in [
+        (Version::V4, 1, 600),
+        (Version::V3, 1, 600),
+        (Version::V4, 30, 40),
+        (Version::V3, 30, 40),
+        (Version::V3, 3, 60_000),
+    ] {
+        let (bytes, scan) = set(version, samples, scans);
+        let wiff = read(Cursor::new(&bytes), &Limits::default());
+        let container = wiff.container.as_ref().expect("a container");
+        assert_eq!((container.version, &container.defects[..]), (version, &[][..]));
+        assert_eq!(wiff.sample_count, Ok(samples as u16));
+        assert_eq!(wiff.file_record, Ok(record()));
+        assert_eq!(wiff.layout, Ok(Layout::ScanFile));
+        assert_eq!(wiff.samples.len(), samples as usize);
+        for (found, number) in wiff.samples.iter().zip(1..) {
+            let written = sample(number, ModeKind::Srm, Polarity::Positive, 0);
+            assert_eq!(found.index, number as u16);
+            assert_eq!(found.description, Ok(written.description.clone()));
+            assert_eq!(found.provenance, Ok(written.provenance.clone()));
+            assert_eq!(found.injection_volume_ul, Ok(2.5));
+            let start = found.start.as_ref().expect("a start");
+            assert_eq!((start.utc, &start.offset), (written.start, &Ok(written.offset)));
+            assert_eq!(found.table.as_ref().expect("an entry").comment, written.description.comment);
+            assert_eq!(found.duration().expect("ended").as_secs(), 63);
+            let instrument = found.instrument.as_ref().expect("an instrument");
+            assert_eq!((instrument.model.as_deref(), instrument.serial.as_deref()), (Some("ZENOTOF7600"), Some("FB1")));
+            let scans_found = found.scans.as_ref().expect("an index");
+            assert_eq!((scans_found.records, scans_found.data_length), (u64::from(scans), u64::from(scans) * 12));
+            assert_eq!(found.wiff2.as_ref().expect("a key").key, format!("{:02x}", number as u8).repeat(16));
+        }
+        assert_eq!(findings(&wiff, &scan), []);
+        let cut = findings(&wiff, &scan[..scan.len() - 1]);
+        assert!(
+            matches!(cut[..], [Finding::Truncated { sample, missing: 1, .. }] if sample == samples as u16),
+            "{cut:?}"
+        );
+    }
+}
+
+#[test]
+fn modes_and_polarities_are_read() {
+    for kind in [ModeKind::Ms1, ModeKind::Dda, ModeKind::Swath, ModeKind::Prm, ModeKind::Srm, ModeKind::Unknown] {
+        for polarity in [Polarity::Positive, Polarity::Negative, Polarity::Switching] {
+            let mut writer = WiffWriter::new(Version::V4, Layout::ScanFile, &record(), start()).expect("in memory");
+            let written = sample(1, kind, polarity, 20);
+            writer.begin_sample(&written).expect("in memory");
+            let wiff = read(Cursor::new(writer.bytes()), &Limits::default());
+            let found = &wiff.samples[0];
+            let mode = found.mode.as_ref().expect("a mode");
+            assert_eq!((mode.kind, &found.polarity), (kind, &Ok(polarity)), "{mode:?}");
+            let windows = if kind == ModeKind::Swath { &written.method.windows[..] } else { &[] };
+            assert_eq!(mode.windows, windows);
+            // It has only begun.
+            assert!(matches!(found.duration(), Err(Unknown::NotStated(_))));
+            assert_eq!(
+                findings(&wiff, &[&file_header()[..], &block_header(1, 0)].concat()),
+                [Finding::HeadersOnly { size: HEADERS_ONLY }]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_method_that_is_called_so_is_a_zt_scan() {
+    let mut writer = WiffWriter::new(Version::V4, Layout::ScanFile, &record(), start()).expect("in memory");
+    let mut written = sample(1, ModeKind::ZtScan, Polarity::Positive, 20);
+    written.description.method = "Plasma ZT Scan 5 min.msm".to_owned();
+    writer.begin_sample(&written).expect("in memory");
+    let wiff = read(Cursor::new(writer.bytes()), &Limits::default());
+    assert_eq!(wiff.samples[0].mode.as_ref().expect("a mode").kind, ModeKind::ZtScan);
+}
+
+#[test]
+fn the_shot_list_of_an_echo_ms_is_read() {
+    let mut writer = WiffWriter::new(Version::V3, Layout::ScanFile, &record(), start()).expect("in memory");
+    let mut written = sample(1, ModeKind::Srm, Polarity::Positive, 20);
+    let mut names: Vec<String> =
+        (1..=384).map(|shot| format!("{}{:02}", char::from(b'A' + (shot % 16) as u8), shot % 24 + 1)).collect();
+    names.insert(0, "Start Marker".to_owned());
+    written.description.id = names.join(", ");
+    writer.begin_sample(&written).expect("in memory");
+    let wiff = read(Cursor::new(writer.bytes()), &Limits::default());
+    let shots = wiff.shots.expect("a shot list").shots;
+    assert_eq!(shots.iter().map(|shot| shot.name.clone()).collect::<Vec<_>>(), names);
+    assert!(shots[0].marker && shots[0].well.is_none());
+}
+
+#[test]
+fn the_same_acquisition_gives_the_same_bytes() {
+    assert_eq!(set(Version::V4, 3, 50), set(Version::V4, 3, 50));
+}
+
+/// Python with olefile, where there is one.
+fn python() -> Option<&'static str> {
+    let found = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        Command::new(python).args(["-c", "import olefile"]).output().is_ok_and(|output| output.status.success())
+    });
+    if found.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no python3 with olefile");
+        println!("skipped: no python3 with olefile");
+    }
+    found
+}
+
+const LIST: &str = "
+import olefile, sys
+file = olefile.OleFileIO(sys.argv[1], raise_defects=olefile.DEFECT_INCORRECT)
+for path in sorted(file.listdir()):
+    print('/' + '/'.join(path), len(file.openstream(path).read()))
+print(file.getctime('SampleSubtree/Sample1').isoformat())
+assert not file.parsing_issues, file.parsing_issues
+";
+
+#[test]
+fn an_independent_reader_opens_what_was_written() {
+    let Some(python) = python() else { return };
+    let folder = std::env::temp_dir().join(format!("instrument-proto-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (version, samples, scans) in [(Version::V4, 1, 600), (Version::V3, 30, 40), (Version::V3, 2, 80_000)] {
+        let (bytes, _) = set(version, samples, scans);
+        let path = folder.join("set.wiff");
+        std::fs::write(&path, &bytes).expect("writable");
+        let listed = list(python, &path);
+        let index = format!("/SampleSubtree/Sample{samples}/Idx {}", 32 + 54 * scans);
+        assert!(listed.lines().any(|line| line == index), "{index} in {listed}");
+        assert!(listed.ends_with("2026-03-02T08:01:16.250000\n"), "{listed}");
+        let streams = listed.lines().filter(|line| line.starts_with('/')).count();
+        assert_eq!(streams, 5 + samples as usize * 8, "{listed}");
+    }
+    std::fs::remove_dir_all(&folder).expect("removable");
+}
+
+fn list(python: &str, path: &Path) -> String {
+    let output = Command::new(python).args(["-c", LIST]).arg(path).output().expect("python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}

@@ -1,0 +1,5 @@
+mod copies;
+mod end;
+mod made;
+mod way;
+mod world;

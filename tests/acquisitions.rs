@@ -1,0 +1,289 @@
+//! Sets of files in a real folder, watched by the real daemon, which is killed when it suits least.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_instrumentd"))
+}
+
+/// A real file, or none where the shared data are not there, which is an error in CI.
+fn real(name: &str) -> Option<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|folder| folder.join("shared/data/sciex").join(name))
+        .find(|path| path.is_file());
+    let Some(path) = path else {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "the real file {name} is missing");
+        eprintln!("skipped: real data not present");
+        return None;
+    };
+    Some(std::fs::read(path).expect("readable"))
+}
+
+struct Place {
+    root: tempfile::TempDir,
+}
+
+impl Place {
+    /// A folder with a configuration; `more` stands in the device's table, `files` in that of its files.
+    fn new(files: &str, more: &str) -> Self {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        std::fs::create_dir(root.path().join("data")).expect("the instrument's folder");
+        let text = format!(
+            r#"site = {{ id = "lab", node = "gateway" }}
+journal = {{ path = "journal.db" }}
+brokers.main = {{ host = "127.0.0.1", port = {port} }}
+[devices.ms]
+profile = "zenotof-7600"
+time_zone = "Europe/Berlin"
+files = {{ folder = "data", poll_interval = "1s", {files} }}
+overrides = {{ file_sets = {{ stable_for = "900ms", idle = "20s" }} }}
+{more}
+"#
+        );
+        std::fs::write(root.path().join("instrumentd.toml"), text).expect("written");
+        Self { root }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn run(&self) -> Daemon {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).expect("a log");
+        let child = binary()
+            .args(["run", "--config"])
+            .arg(self.path("instrumentd.toml"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("it runs");
+        Daemon { child }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// The device's events so far, connections left out.
+    fn events(&self) -> Vec<Value> {
+        let output = binary()
+            .args(["events", "--format", "ndjson", "--type", "acquisition.*", "--config"])
+            .arg(self.path("instrumentd.toml"))
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    fn told(&self) -> Vec<String> {
+        let name =
+            |event: &Value| event["type"].as_str().expect("a type").split('.').nth(2).expect("a name").to_owned();
+        self.events().iter().map(name).collect()
+    }
+
+    fn wait_for(&self, what: &str, done: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let told = self.told();
+            if done(&told) {
+                return told;
+            }
+            assert!(Instant::now() < until, "waited in vain for {what}: {told:?}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+struct Daemon {
+    child: Child,
+}
+
+impl Daemon {
+    fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("it ended");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn count(told: &[String], name: &str) -> usize {
+    told.iter().filter(|other| *other == name).count()
+}
+
+#[test]
+fn sets_in_random_pieces_with_the_daemon_killed_are_each_told_once_and_never_too_early() {
+    let (Some(wiff), Some(scan), Some(single)) = (real("1hpo.wiff"), real("1hpo.wiff.scan"), real("mtbls691_1.wiff"))
+    else {
+        return;
+    };
+    let place = Place::new("", "");
+    let mut daemon = place.run();
+    place.wait_journal();
+    let members = BTreeMap::from([("P1/a.b.wiff", wiff), ("P1/A.B.wiff.scan", scan), ("P2/single.wiff", single)]);
+    let mut pieces: Vec<(&str, usize, usize)> = Vec::new();
+    let mut numbers = Numbers(7);
+    for (name, bytes) in &members {
+        let mut cuts: Vec<usize> = (0..5).map(|_| numbers.below(bytes.len())).chain([0, bytes.len()]).collect();
+        cuts.sort_unstable();
+        pieces.extend(cuts.windows(2).filter(|cut| cut[0] < cut[1]).map(|cut| (*name, cut[0], cut[1])));
+    }
+    for index in (1..pieces.len()).rev() {
+        pieces.swap(index, numbers.below(index + 1));
+    }
+    for (at, (name, from, to)) in pieces.iter().enumerate() {
+        let path = place.path("data").join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).expect("opened");
+        // Like a program that reserves the space before it copies.
+        file.set_len(members[name].len() as u64).expect("reserved");
+        file.write_all_at(&members[name][*from..*to], *from as u64).expect("written");
+        if at % 4 == 3 {
+            daemon.kill();
+            daemon = place.run();
+        }
+        std::thread::sleep(Duration::from_millis(150));
+        if at + 1 < pieces.len() {
+            let left: Vec<&str> =
+                pieces[at + 1..].iter().map(|(name, ..)| name.split('/').next().expect("a folder")).collect();
+            let told = place.events();
+            for event in told.iter().filter(|event| is_end(event)) {
+                let path = event["data"]["file_set"]["path"].as_str().expect("a path");
+                assert!(!left.iter().any(|folder| path.starts_with(folder)), "{path} ended before its last byte");
+            }
+        }
+    }
+    place.wait_for("both ends", |told| count(told, "completed") + count(told, "aborted") == 2);
+    daemon.kill();
+    let _daemon = place.run();
+    std::thread::sleep(Duration::from_secs(3));
+    let told = place.told();
+    for (name, expected) in [("started", 2), ("sample-completed", 2), ("completed", 1), ("aborted", 1)] {
+        assert_eq!(count(&told, name), expected, "{name}: {told:?}");
+    }
+    assert_eq!(told.len(), 6, "{told:?}");
+    // The same as offline.
+    let decoded = binary()
+        .args([
+            "decode",
+            "--profile",
+            "zenotof-7600",
+            "--site",
+            "lab",
+            "--device",
+            "ms",
+            "--time-zone",
+            "Europe/Berlin",
+        ])
+        .arg(place.path("data"))
+        .output()
+        .expect("it runs");
+    let offline: Vec<Value> =
+        decoded.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let ids = |events: &[Value]| {
+        let mut ids: Vec<String> = events.iter().map(|event| event["id"].to_string()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(ids(&offline), ids(&place.events()));
+}
+
+fn is_end(event: &Value) -> bool {
+    event["type"].as_str().is_some_and(|name| {
+        name.ends_with(".completed.v1") && !name.contains("sample") || name.ends_with(".aborted.v1")
+    })
+}
+
+#[test]
+fn old_sets_are_left_alone_and_moves_and_copies_are_told_for_what_they_are() {
+    let (Some(wiff), Some(scan), Some(single)) = (real("1hpo.wiff"), real("1hpo.wiff.scan"), real("mtbls691_1.wiff"))
+    else {
+        return;
+    };
+    let manifests = tempfile::tempdir().expect("a folder");
+    let more = format!(
+        "acquisitions = {{ name = \"share\", public = \"smb://nas/ms\", manifests = \"{}\", hash_rate = \"50 MB\" }}",
+        manifests.path().display()
+    );
+    let place = Place::new("", &more);
+    let data = place.path("data");
+    std::fs::write(data.join("old.wiff"), single).expect("written");
+    let daemon = place.run();
+    place.wait_journal();
+    std::fs::write(data.join("S.wiff"), &wiff).expect("written");
+    std::fs::write(data.join("S.wiff.scan"), &scan).expect("written");
+    place.wait_for("the end", |told| count(told, "aborted") == 1);
+    let events = place.events();
+    let end = events.last().expect("an end");
+    assert_eq!(end["dataref"], "smb://nas/ms/S.wiff");
+    assert_eq!(end["data"]["file_set"]["root"], "share");
+    let manifest = std::fs::read_to_string(manifests.path().join("share%2Fs.sha256")).expect("a manifest");
+    let digest = end["data"]["file_set"]["members"][1]["sha256"].as_str().expect("a digest");
+    assert!(manifest.contains(&format!("{digest}  S.wiff.scan\n")), "{manifest}");
+
+    // A copy is none of our business as long as the original is there.
+    std::fs::create_dir(data.join("archive")).expect("made");
+    std::fs::copy(data.join("S.wiff"), data.join("archive/S.wiff")).expect("copied");
+    std::fs::copy(data.join("S.wiff.scan"), data.join("archive/S.wiff.scan")).expect("copied");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(place.told().len(), events.len(), "{}", place.log());
+    // The original goes, one file after the other: it was archived.
+    std::fs::remove_file(data.join("S.wiff.scan")).expect("removed");
+    std::thread::sleep(Duration::from_millis(300));
+    std::fs::remove_file(data.join("S.wiff")).expect("removed");
+    place.wait_for("the relocation", |told| count(told, "relocated") == 1);
+    let relocated = place.events().pop().expect("an event");
+    assert_eq!(relocated["data"]["verified_by"], "sha256");
+    assert_eq!(relocated["data"]["file_set"]["path"], "archive/S.wiff");
+
+    // Renamed while the daemon is down, member by member.
+    daemon.kill();
+    std::fs::rename(data.join("archive/S.wiff.scan"), data.join("T.wiff.scan")).expect("renamed");
+    let daemon = place.run();
+    place.wait_for("the first member", |told| count(told, "relocated") == 2);
+    std::fs::rename(data.join("archive/S.wiff"), data.join("T.wiff")).expect("renamed");
+    let told = place.wait_for("the second member", |told| count(told, "relocated") == 3);
+    assert_eq!(place.events().pop().expect("an event")["data"]["verified_by"], "file-identity");
+    assert_eq!(told.len(), events.len() + 3, "{told:?}");
+    // The old one moves, and stays old.
+    std::fs::rename(data.join("old.wiff"), data.join("archive/older.wiff")).expect("renamed");
+    std::thread::sleep(Duration::from_secs(2));
+    drop(daemon);
+    assert_eq!(place.told(), told, "{}", place.log());
+}
+
+impl Place {
+    /// Waits until the daemon looked for the first time.
+    fn wait_journal(&self) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !self.log().contains("first look") {
+            assert!(Instant::now() < until, "it does not start: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A small generator of numbers, the same at each run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit.max(1)
+    }
+}
