@@ -57,6 +57,7 @@ pub fn look(
         wiff: None,
         scan: None,
         wiff2: None,
+        behind_s: None,
         hollow: false,
     };
     let mut parts: Vec<&Part> = parts.iter().collect();

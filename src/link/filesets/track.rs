@@ -101,6 +101,13 @@ impl Tracked {
         self.found.iter().filter_map(part).collect()
     }
 
+    /// Whether its members are in several folders.
+    pub fn is_scattered(&self) -> bool {
+        let mut folders = self.found.iter().map(|(_, at, _)| (&at.root, folder_of(&at.path)));
+        let first = folders.next();
+        folders.any(|other| Some(other) != first)
+    }
+
     /// The latest change of a member.
     pub fn modified(&self) -> i64 {
         self.found.iter().map(|(.., state)| state.modified).max().unwrap_or(0)

@@ -103,7 +103,7 @@ proptest! {
         let world = copy(&set, &pieces, reserves);
         prop_assert_eq!(world.ends(), 1);
         is_clean(&world);
-        let unkilled: Vec<Piece> = pieces.iter().cloned().map(|piece| Piece { killed: false, ..piece }).collect();
+        let unkilled: Vec<Piece> = pieces.iter().map(|piece| Piece { killed: false, ..piece.clone() }).collect();
         prop_assert_eq!(world.ids(), copy(&set, &unkilled, reserves).ids());
     }
 }

@@ -220,6 +220,7 @@ pub fn observation(name: &str, files: &BTreeMap<Member, File>) -> Observation {
         wiff: None,
         scan: None,
         wiff2: None,
+        behind_s: None,
         hollow: false,
     };
     for (kind, file) in files {
