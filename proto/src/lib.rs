@@ -1,2 +1,3 @@
 //! What lab instruments put on the wire and into files: typed records and their codecs, without I/O.
 pub mod codec;
+pub mod geometry;

@@ -8,5 +8,9 @@
 
 pub mod biolector;
 mod control;
+mod pace;
+pub mod replay;
+pub mod robolector;
 
 pub use control::{Control, Counter, Responsiveness};
+pub use pace::Pace;

@@ -3,6 +3,7 @@
 mod files;
 mod folders;
 mod journal;
+mod lines;
 mod surroundings;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,7 +1,7 @@
 //! `instrumentd decode`.
 
 use std::io::{BufWriter, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::device::driver_of;
 use crate::driver::biolector;
 use crate::event::envelope::Origin;
 use crate::event::{DeviceId, EventSource, Ingest, SiteId};
-use crate::profile::{self, Kind};
+use crate::profile::{self, Kind, Reach};
 
 /// Inputs smaller than this are done before a progress bar could be read.
-const WORTH_A_BAR: u64 = 4 << 20;
+pub(super) const WORTH_A_BAR: u64 = 4 << 20;
 
 /// Decode instrument files offline into events, one line of JSON each.
 ///
@@ -65,10 +65,20 @@ pub struct Arguments {
 
 /// Runs it.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let (site, settings) = match &arguments.config {
-        Some(file) => configured(file, &arguments)?,
-        None => stated(&arguments)?,
+    let chosen = Chosen {
+        profile: &arguments.profile,
+        config: arguments.config.as_deref(),
+        site: &arguments.site,
+        device: arguments.device.as_ref(),
+        time_zone: &arguments.time_zone,
     };
+    let (site, settings) = chosen.look_up()?;
+    if settings.profile.family.reach() == Reach::Stream {
+        bail!(
+            "a {} writes no files: record its line with `instrumentd capture`, decode that with `instrumentd replay`",
+            settings.profile.model
+        );
+    }
     let origin = Origin {
         source: EventSource::new(&site, &settings.id),
         partition: settings.id.clone(),
@@ -121,29 +131,86 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn configured(file: &std::path::Path, arguments: &Arguments) -> anyhow::Result<(SiteId, DeviceSettings)> {
-    let settings = config::load(file).map_err(|problems| anyhow::anyhow!("{problems}"))?.settings;
-    let fits = |device: &&DeviceSettings| match &arguments.device {
-        Some(id) => device.id == *id,
-        None => device.profile.name == arguments.profile,
-    };
-    let mut fitting = settings.devices.iter().filter(fits);
-    match (fitting.next(), fitting.next()) {
-        (Some(device), None) if device.profile.name != arguments.profile => bail!(
-            "the device {} in {} has the profile `{}`, not `{}`",
-            device.id,
-            file.display(),
-            device.profile.name,
-            arguments.profile
-        ),
-        (Some(device), None) => Ok((settings.site, device.clone())),
-        (Some(_), Some(_)) => bail!("several devices in {} have this profile: name one with --device", file.display()),
-        (None, _) => bail!(
-            "{} has no device {}; its devices are: {}",
-            file.display(),
-            arguments.device.as_ref().map_or(format!("with the profile {}", arguments.profile), ToString::to_string),
-            listed(&settings.devices)
-        ),
+/// What is said of the device on the command line.
+pub(super) struct Chosen<'a> {
+    pub(super) profile: &'a str,
+    pub(super) config: Option<&'a Path>,
+    pub(super) site: &'a SiteId,
+    pub(super) device: Option<&'a DeviceId>,
+    pub(super) time_zone: &'a str,
+}
+
+impl Chosen<'_> {
+    /// The device's settings, from the configuration where one is named.
+    pub(super) fn look_up(&self) -> anyhow::Result<(SiteId, DeviceSettings)> {
+        match self.config {
+            Some(file) => self.configured(file),
+            None => self.stated(),
+        }
+    }
+
+    fn configured(&self, file: &Path) -> anyhow::Result<(SiteId, DeviceSettings)> {
+        let settings = config::load(file).map_err(|problems| anyhow::anyhow!("{problems}"))?.settings;
+        let fits = |device: &&DeviceSettings| match self.device {
+            Some(id) => device.id == *id,
+            None => device.profile.name == self.profile,
+        };
+        let mut fitting = settings.devices.iter().filter(fits);
+        match (fitting.next(), fitting.next()) {
+            (Some(device), None) if device.profile.name != self.profile => bail!(
+                "the device {} in {} has the profile `{}`, not `{}`",
+                device.id,
+                file.display(),
+                device.profile.name,
+                self.profile
+            ),
+            (Some(device), None) => Ok((settings.site, device.clone())),
+            (Some(_), Some(_)) => {
+                bail!("several devices in {} have this profile: name one with --device", file.display())
+            }
+            (None, _) => bail!(
+                "{} has no device {}; its devices are: {}",
+                file.display(),
+                self.device.map_or(format!("with the profile {}", self.profile), ToString::to_string),
+                listed(&settings.devices)
+            ),
+        }
+    }
+
+    fn stated(&self) -> anyhow::Result<(SiteId, DeviceSettings)> {
+        let Some(profile) = profile::shipped(self.profile) else {
+            let known: Vec<&str> = profile::names().collect();
+            let nearest = known
+                .iter()
+                .max_by(|a, b| strsim::jaro_winkler(a, self.profile).total_cmp(&strsim::jaro_winkler(b, self.profile)));
+            bail!(
+                "there is no profile `{}`; did you mean `{}`? Known are: {}",
+                self.profile,
+                nearest.unwrap_or(&""),
+                known.join(", ")
+            );
+        };
+        let time_zone = TimeZone::get(self.time_zone).with_context(|| {
+            format!("`{}` is no time zone; an IANA name is wanted, Europe/Berlin for instance", self.time_zone)
+        })?;
+        let id = match self.device {
+            Some(id) => id.clone(),
+            None => "device".parse()?,
+        };
+        Ok((
+            self.site.clone(),
+            DeviceSettings {
+                id,
+                enabled: true,
+                profile: Arc::clone(&profile),
+                location: None,
+                time_zone,
+                files: None,
+                stream: None,
+                deck: DeckSettings::default(),
+                acquisitions: AcquisitionSettings::default(),
+            },
+        ))
     }
 }
 
@@ -151,40 +218,4 @@ fn configured(file: &std::path::Path, arguments: &Arguments) -> anyhow::Result<(
 fn listed(devices: &[DeviceSettings]) -> String {
     let one = |device: &DeviceSettings| format!("{} ({})", device.id, device.profile.name);
     devices.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-fn stated(arguments: &Arguments) -> anyhow::Result<(SiteId, DeviceSettings)> {
-    let Some(profile) = profile::shipped(&arguments.profile) else {
-        let known: Vec<&str> = profile::names().collect();
-        let nearest = known.iter().max_by(|a, b| {
-            strsim::jaro_winkler(a, &arguments.profile).total_cmp(&strsim::jaro_winkler(b, &arguments.profile))
-        });
-        bail!(
-            "there is no profile `{}`; did you mean `{}`? Known are: {}",
-            arguments.profile,
-            nearest.unwrap_or(&""),
-            known.join(", ")
-        );
-    };
-    let time_zone = TimeZone::get(&arguments.time_zone).with_context(|| {
-        format!("`{}` is no time zone; an IANA name is wanted, Europe/Berlin for instance", arguments.time_zone)
-    })?;
-    let id = match &arguments.device {
-        Some(id) => id.clone(),
-        None => "device".parse()?,
-    };
-    Ok((
-        arguments.site.clone(),
-        DeviceSettings {
-            id,
-            enabled: true,
-            profile: Arc::clone(&profile),
-            location: None,
-            time_zone,
-            files: None,
-            stream: None,
-            deck: DeckSettings::default(),
-            acquisitions: AcquisitionSettings::default(),
-        },
-    ))
 }

@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::config::settings::{Backfill, DeviceSettings};
 use crate::daemon::{StartError, known_devices_are_configured};
 use crate::device::{Board, DeviceState, Found, Plan, Preview, Store, Supervised, supervise};
+use crate::driver::Mode;
 use crate::event::DeviceId;
 use crate::journal::{History, OpenError};
 
@@ -111,12 +112,22 @@ impl Teller {
         let Some(state) = board.device(id) else { return };
         if state.connection == "disconnected" {
             if self.absent.insert(id.clone()) {
-                let why = state.last_error.as_ref().map_or("the folder is not there", |fault| fault.text.as_str());
+                let why = state.last_error.as_ref().map_or("it is not there", |fault| fault.text.as_str());
                 eprintln!("{id}: disconnected: {why}");
             }
             return;
         }
         self.absent.remove(id);
+        if let (Some(stream), "connected") = (&settings.stream, state.connection)
+            && self.found.insert(id.clone())
+        {
+            let place = state.place.as_deref().unwrap_or(stream.link());
+            let how = state.watching.as_deref().unwrap_or_default();
+            eprintln!("{id}: {place} is open, {how}");
+            if stream.mode == Mode::Host {
+                eprintln!("{id}: a dry run asks the instrument nothing: what `run` would ask is not asked");
+            }
+        }
         let Some(waiting) = state.found.waiting_at_first else { return };
         if self.found.insert(id.clone()) {
             eprintln!("{id}: {}", found(&state.found, waiting, settings));

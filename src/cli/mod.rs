@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand.
 
+mod capture;
 pub(crate) mod check;
 mod dead_letters;
 mod decode;
@@ -11,6 +12,7 @@ mod events;
 mod glob;
 mod journal;
 mod line;
+mod replay;
 mod run;
 mod schema;
 
@@ -46,6 +48,8 @@ enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
     Decode(decode::Arguments),
+    Capture(capture::Arguments),
+    Replay(replay::Arguments),
     Events(events::Arguments),
     Device(device::Arguments),
     DeadLetters(dead_letters::Arguments),
@@ -61,6 +65,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Decode(arguments) => decode::run(arguments),
+        Command::Capture(arguments) => capture::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Events(arguments) => events::run(arguments),
         Command::Device(arguments) => device::run(arguments),
         Command::DeadLetters(arguments) => dead_letters::run(arguments),

@@ -154,7 +154,12 @@ codes! {
     MountNotRequired = "mount-not-required", Warning;
     /// A watched folder lies on a network mount and `watch` is `notify`: what other machines write is not noticed.
     NotifyOnNetwork = "notify-on-network", Warning;
-    /// A password, certificate or key file is not there, cannot be read by this user, or holds nothing usable.
+    /// A serial port, a USB adapter or a trace file is not there; the device stays `disconnected` until it is.
+    LineAbsent = "line-absent", Warning;
+    /// A line cannot be used as it is: it may not be opened, is in use, is no serial port, or its server does not answer.
+    LineUnusable = "line-unusable", Warning;
+    /// A password, certificate, key or worklist file, or the folder for recordings, is not there, cannot be used by this user,
+    /// or holds nothing usable.
     FileUnusable = "file-unusable", Warning;
     /// A password or key file can be read by every user of this machine.
     FileExposed = "file-exposed", Warning;

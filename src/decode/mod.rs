@@ -1,5 +1,6 @@
 //! Decoding offline: a file, zip or folder into the events that the daemon would publish for it.
 
+pub mod replay;
 mod sets;
 mod summary;
 

@@ -11,6 +11,8 @@ mod record;
 mod silence;
 mod state;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 
 pub use board::Board;
 pub use exit::Exit;

@@ -255,6 +255,11 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
         Kind::Biolector(_) => {
             Box::new(driver::biolector::driver(driver::biolector::Context::new(site, &settings.id, profile, zone)))
         }
+        Kind::Robolector(_) => {
+            let deck = Arc::new(settings.deck.clone());
+            let context = driver::robolector::Context::new(site, &settings.id, profile, zone, deck);
+            Box::new(driver::robolector::driver(context))
+        }
         Kind::Zenotof(model) => {
             let said = driver::zenotof::Settings {
                 numbering: settings.acquisitions.numbering,
@@ -268,15 +273,7 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
                 said,
             )))
         }
-        Kind::Robolector(_) => Box::new(Unheard),
     }
-}
-
-/// Stands where a driver is missing.
-struct Unheard;
-
-impl Driver for Unheard {
-    fn handle(&mut self, _: driver::Input<'_>, _: jiff::Timestamp, _: &mut driver::Effects) {}
 }
 
 /// Starts the links that the device has. A dry run only listens: what it would ask the instrument is not asked.
@@ -304,6 +301,7 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         let position = kept.line.take();
         links.line = Some(Line::new(link, position.as_deref()));
         links.stream = Some(stream::spawn(stream::Start {
+            device: settings.id.clone(),
             settings: stream,
             time_zone: settings.time_zone.clone(),
             worklists: settings.deck.worklists.clone(),

@@ -4,6 +4,7 @@
 //! async, and no bytes make it panic. The same bytes in any split give the same events with the same ids.
 
 pub mod biolector;
+pub mod robolector;
 pub mod set;
 pub mod zenotof;
 

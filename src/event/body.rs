@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::{acquisition, cultivation, device, ejection, sampling};
+use super::{acquisition, cultivation, device, ejection, labware, sampling, transfer};
 
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident($data:ty) = $category:literal / $name:literal;)*) => {
@@ -107,6 +107,28 @@ event_types! {
     AccessStarted(sampling::AccessStarted) = "sampling"/"access-started";
     /// The plate is no longer accessible.
     AccessEnded(sampling::AccessEnded) = "sampling"/"access-ended";
+    /// One channel took liquid from a well.
+    Aspirated(sampling::Aspirated) = "sampling"/"aspirated";
+    /// One channel gave liquid to a well, to waste or to the wash station.
+    Dispensed(sampling::Dispensed) = "sampling"/"dispensed";
+    /// A cultivation well was sampled.
+    SamplingCompleted(sampling::Completed) = "sampling"/"completed";
+    /// A step of sampling failed.
+    SamplingFailed(sampling::Failed) = "sampling"/"failed";
+    /// A robot put something into a cultivation well.
+    CultivationAdded(cultivation::Added) = "cultivation"/"added";
+    /// A plate came to a known place.
+    PlateLoaded(labware::PlateLoaded) = "labware"/"plate-loaded";
+    /// A plate was moved.
+    PlateMoved(labware::PlateMoved) = "labware"/"plate-moved";
+    /// A plate left the deck, or was lost.
+    PlateRemoved(labware::PlateRemoved) = "labware"/"plate-removed";
+    /// A barcode was read, or was not.
+    BarcodeRead(labware::BarcodeRead) = "labware"/"barcode-read";
+    /// Liquid was moved from plate to plate.
+    TransferCompleted(transfer::Completed) = "transfer"/"completed";
+    /// Moving liquid from plate to plate failed.
+    TransferFailed(transfer::Failed) = "transfer"/"failed";
     /// A shot list was given.
     EjectionPlanned(ejection::Planned) = "ejection"/"planned";
     /// An acquisition began.
@@ -128,6 +150,14 @@ event_types! {
 }
 
 impl Body {
+    /// The sample that the event is about; the envelope's `sampleid`.
+    pub fn sample_id(&self) -> Option<&str> {
+        match self {
+            Self::SamplingCompleted(completed) => Some(&completed.sample.id),
+            _ => None,
+        }
+    }
+
     /// Where the event's data lie as a file, for the envelope's `dataref`.
     pub fn data_reference(&self) -> Option<String> {
         match self {

@@ -129,6 +129,9 @@ impl Prepared {
         if let Some(cause) = event.causation {
             text_member(&mut a, "causationid", &cause.to_string());
         }
+        if let Some(sample) = event.body.sample_id() {
+            text_member(&mut a, "sampleid", sample);
+        }
         text_member(&mut a, "timequality", event.time_quality.as_str());
         text_member(&mut a, "ingest", origin.ingest.as_str());
         if let Some(position) = &origin.position {

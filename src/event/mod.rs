@@ -9,8 +9,11 @@ pub mod device;
 pub mod ejection;
 pub mod envelope;
 pub mod ids;
+pub mod labware;
+pub mod liquid;
 pub mod sampling;
 pub mod schema;
+pub mod transfer;
 pub mod well;
 
 use std::fmt::Write as _;

@@ -1,4 +1,9 @@
 //! Codecs: bytes to typed records and back.
 
 pub mod biolector;
+pub mod capture;
+pub mod lines;
+pub mod star;
+pub mod tecan;
 pub mod wiff;
+pub mod worklist;

@@ -3,23 +3,15 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use super::run::BiolectorRun;
 use super::step::{Change, Step};
 use crate::control::{Control, Counter, Responsiveness};
-
-/// How fast the instrument's time runs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Pace {
-    /// So many of its seconds in one of ours; 1 is real time.
-    Times(f64),
-    /// Without any waiting.
-    Max,
-}
+pub use crate::pace::Pace;
+use crate::pace::Shared;
 
 /// A step that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -59,67 +51,6 @@ pub fn apply(folder: &Path, change: &Change) -> Result<(), WriteError> {
     written.map_err(|source| WriteError { path, source })
 }
 
-#[derive(Debug)]
-struct Switches {
-    responsive: bool,
-    slowness: f64,
-    /// Steps that may still be done; `None` while it runs freely.
-    allowed: Option<u64>,
-    stopped: bool,
-}
-
-#[derive(Debug)]
-struct Shared {
-    switches: Mutex<Switches>,
-    changed: Condvar,
-    steps: Counter,
-}
-
-impl Shared {
-    /// Each switch is whole at any moment, so a holder that panicked left them usable.
-    fn lock(&self) -> MutexGuard<'_, Switches> {
-        self.switches.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, change: impl FnOnce(&mut Switches)) {
-        change(&mut self.lock());
-        self.changed.notify_all();
-    }
-
-    /// Waits until the next step is due and allowed; false when the player was stopped.
-    fn wait_for_turn(&self, seconds: f64, pace: Pace) -> bool {
-        let mut left = match pace {
-            Pace::Times(times) => {
-                Duration::try_from_secs_f64(seconds.max(0.0) / times.max(1e-6)).unwrap_or(Duration::MAX)
-            }
-            Pace::Max => Duration::ZERO,
-        };
-        let mut switches = self.lock();
-        left = left.mul_f64(switches.slowness.clamp(0.001, 1e6));
-        loop {
-            if switches.stopped {
-                return false;
-            }
-            let held = !switches.responsive || switches.allowed == Some(0);
-            if held {
-                switches = self.changed.wait(switches).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            if let Some(allowed) = &mut switches.allowed {
-                // Single steps come when they are asked for, not when they are due.
-                *allowed -= 1;
-                return true;
-            }
-            if left.is_zero() {
-                return true;
-            }
-            let begin = std::time::Instant::now();
-            switches = self.changed.wait_timeout(switches, left).unwrap_or_else(PoisonError::into_inner).0;
-            left = left.saturating_sub(begin.elapsed());
-        }
-    }
-}
-
 /// An instrument at work: a thread that writes into a folder until its run is over or it is dropped.
 #[derive(Debug)]
 pub struct Player {
@@ -133,9 +64,7 @@ impl Player {
     ///
     /// `remembered` is how many steps may be done that nobody took from [`Player::done`]: beyond that the instrument waits.
     pub fn start(run: BiolectorRun, folder: PathBuf, pace: Pace, remembered: usize) -> Player {
-        let switches = Switches { responsive: true, slowness: 1.0, allowed: None, stopped: false };
-        let shared =
-            Arc::new(Shared { switches: Mutex::new(switches), changed: Condvar::new(), steps: Counter::default() });
+        let shared = Arc::new(Shared::default());
         let (sender, done) = sync_channel(remembered);
         let theirs = shared.clone();
         let thread = std::thread::spawn(move || play(run, &folder, pace, &theirs, &sender));
@@ -180,7 +109,7 @@ pub struct Switch(Arc<Shared>);
 impl Switch {
     /// Stops it at its next step.
     pub fn off(&self) {
-        self.0.set(|switches| switches.stopped = true);
+        self.0.stop();
     }
 }
 
@@ -198,27 +127,27 @@ impl Drop for Player {
 
 impl Control for Player {
     fn set_responsiveness(&self, responsiveness: Responsiveness) {
-        self.shared.set(|switches| switches.responsive = responsiveness == Responsiveness::Responsive);
+        self.shared.set_responsiveness(responsiveness);
     }
 
     fn set_slowness(&self, factor: f64) {
-        self.shared.set(|switches| switches.slowness = factor);
+        self.shared.set_slowness(factor);
     }
 
     fn single_step(&self) {
-        self.shared.set(|switches| switches.allowed = Some(0));
+        self.shared.single_step();
     }
 
     fn step(&self) {
-        self.shared.set(|switches| switches.allowed = Some(switches.allowed.unwrap_or(0) + 1));
+        self.shared.step();
     }
 
     fn free_run(&self) {
-        self.shared.set(|switches| switches.allowed = None);
+        self.shared.free_run();
     }
 
     fn steps(&self) -> &Counter {
-        &self.shared.steps
+        self.shared.steps()
     }
 }
 
@@ -236,7 +165,7 @@ fn play(
         }
         at = step.at;
         apply(folder, &step.change)?;
-        shared.steps.add(1);
+        shared.steps().add(1);
         // Nobody listens any more once the receiver is gone; the instrument goes on writing all the same.
         let _ = done.send(step);
     }

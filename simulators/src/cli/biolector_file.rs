@@ -13,6 +13,8 @@ use instrumentd_simulators::biolector::{BiolectorRun, Columns, Milestone, Model,
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 
+use super::pace;
+
 /// Steps that are done and not yet told; beyond that the instrument waits for the terminal.
 const REMEMBERED: usize = 1024;
 
@@ -130,16 +132,6 @@ enum ColumnNames {
 struct Start {
     time: jiff::civil::DateTime,
     offset: Option<Offset>,
-}
-
-fn pace(text: &str) -> Result<Pace, String> {
-    if text == "max" {
-        return Ok(Pace::Max);
-    }
-    match text.parse::<f64>() {
-        Ok(times) if times > 0.0 && times.is_finite() => Ok(Pace::Times(times)),
-        _ => Err("a number above 0, or `max`".to_owned()),
-    }
 }
 
 fn start(text: &str) -> Result<Start, String> {

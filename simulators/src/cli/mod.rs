@@ -1,8 +1,11 @@
 //! The command line of the simulators.
 
 mod biolector_file;
+mod replay;
+mod robolector;
 
 use clap::{Parser, Subcommand};
+use instrumentd_simulators::Pace;
 
 /// Simulated lab instruments.
 #[derive(Debug, Parser)]
@@ -15,11 +18,26 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Instrument {
     BiolectorFile(Box<biolector_file::Arguments>),
+    Replay(replay::Arguments),
+    Robolector(Box<robolector::Arguments>),
 }
 
 /// Does what the command line says.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.instrument {
         Instrument::BiolectorFile(arguments) => biolector_file::run(*arguments),
+        Instrument::Replay(arguments) => replay::run(arguments),
+        Instrument::Robolector(arguments) => robolector::run(*arguments),
+    }
+}
+
+/// How fast an instrument's time runs.
+fn pace(text: &str) -> Result<Pace, String> {
+    if text == "max" {
+        return Ok(Pace::Max);
+    }
+    match text.parse::<f64>() {
+        Ok(times) if times > 0.0 && times.is_finite() => Ok(Pace::Times(times)),
+        _ => Err("a number above 0, or `max`".to_owned()),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{files, folders, journal};
+use super::{files, folders, journal, lines};
 use crate::config::codes::Code;
 use crate::config::file::BrokerTable;
 use crate::config::source::Source;
@@ -48,6 +48,9 @@ pub(super) fn look(examined: &Examined, folder: &Path) -> Vec<Problem> {
         for (id, (_, at)) in table.devices.iter().flat_map(|named| &named.value.entries) {
             if at.value.enabled.as_ref().is_none_or(|enabled| enabled.value) {
                 probes.extend(at.value.files.as_ref().and_then(|files| folders::probe(id, &files.value, folder)));
+                let device =
+                    examined.settings.as_ref().and_then(|all| all.devices.iter().find(|one| one.id.as_str() == id));
+                probes.extend(device.into_iter().flat_map(|device| lines::probes(&at.value, device)));
             }
         }
         for (name, (_, at)) in table.brokers.iter().flat_map(|named| &named.value.entries) {

@@ -5,7 +5,9 @@ use super::*;
 use crate::config::codes::Code::{self, *};
 
 /// The kinds of problems that are tested here.
-pub(crate) const SEEN: [Code; 12] = [
+pub(crate) const SEEN: [Code; 14] = [
+    LineAbsent,
+    LineUnusable,
     JournalUnusable,
     JournalOnNetwork,
     FolderAbsent,
@@ -83,6 +85,44 @@ fn what_the_machine_lacks_is_a_warning_at_its_place() {
         ("files =", "enabled = false\nfiles = { folder = \"nowhere\" } #".to_owned(), Vec::new()),
     ] {
         assert_eq!(found(folder.path(), &text.replace(from, &to)), expected, "{to}");
+    }
+}
+
+#[test]
+fn lines_and_what_belongs_to_them_are_looked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (text, _broker) = complete(folder.path());
+    std::fs::write(folder.path().join("a-file"), "").expect("written");
+    let far = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).expect("a pty");
+    rustix::pty::grantpt(&far).expect("granted");
+    rustix::pty::unlockpt(&far).expect("unlocked");
+    let port = rustix::pty::ptsname(&far, Vec::new()).expect("a name").into_string().expect("text");
+    let closed = closed_port();
+    for (line, expected) in [
+        (format!("serial = {{ port = \"{port}\" }}"), None),
+        ("serial = { port = \"absent\" }".to_owned(), Some((LineAbsent, "{ port = \"absent\" }".to_owned()))),
+        ("serial = { port = \"a-file\" }".to_owned(), Some((LineUnusable, "{ port = \"a-file\" }".to_owned()))),
+        (
+            "serial = { usb = { vendor = \"ffff\", product = \"ffff\" } }".to_owned(),
+            Some((LineAbsent, "{ usb = { vendor = \"ffff\", product = \"ffff\" } }".to_owned())),
+        ),
+        (
+            format!("tcp = {{ address = \"127.0.0.1:{closed}\" }}"),
+            Some((LineUnusable, format!("{{ address = \"127.0.0.1:{closed}\" }}"))),
+        ),
+        ("trace = { file = \"a-file\" }".to_owned(), None),
+        ("trace = { file = \"absent\" }".to_owned(), Some((LineAbsent, "\"absent\"".to_owned()))),
+        (
+            "worklist = \"absent\"\ntrace = { file = \"a-file\" }".to_owned(),
+            Some((FileUnusable, "\"absent\"".to_owned())),
+        ),
+        (
+            format!("[devices.robot.serial]\nport = \"{port}\"\ncapture = {{ folder = \"absent\" }}"),
+            Some((FileUnusable, "{ folder = \"absent\" }".to_owned())),
+        ),
+    ] {
+        let robot = format!("{text}[devices.robot]\nprofile = \"robolector\"\ntime_zone = \"UTC\"\n{line}\n");
+        assert_eq!(found(folder.path(), &robot), expected.into_iter().collect::<Vec<_>>(), "{line}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::device::exit::Exit;
 use crate::device::record::Connection;
 use crate::device::state::Fault;
 use crate::driver::{FileInput, Input, Mode, Sees, SourceName, StreamInput, WORKLISTS};
-use crate::event::Ingest;
+use crate::event::{Ingest, TimeQuality};
 use crate::journal::SourceUpdate;
 use crate::link::stream::{Origin, Piece, StreamEvent, Write};
 
@@ -178,6 +178,10 @@ impl Actor {
             self.driver.handle(Input::Stream(source, input), Timestamp::now(), &mut self.effects);
             offset += bytes.len() as u64;
             last = Some(*at);
+        }
+        for event in self.effects.events.iter_mut().filter(|event| event.time == Some(Timestamp::UNIX_EPOCH)) {
+            // A trace that writes no times.
+            (event.time, event.time_quality) = (None, TimeQuality::Unknown);
         }
         // A position without anything that was made of the bytes is not worth a commit: it goes with the next one.
         let effects = &self.effects;

@@ -16,9 +16,16 @@ pub(super) const MAX_DUPLICATES: usize = 300;
 pub(super) const MAX_SETS: usize = 64;
 
 /// How many events of each type there were; kept by name in snapshots, so that new types shift nothing.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "BTreeMap<String, u64>", from = "BTreeMap<String, u64>")]
 pub(super) struct Counts([u64; EventType::ALL.len()]);
+
+// There are more types than the standard library derives defaults of arrays for.
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; EventType::ALL.len()])
+    }
+}
 
 impl Counts {
     pub fn add(&mut self, event_type: EventType) {

@@ -50,11 +50,12 @@ impl Run {
             Meaning::Paused => {
                 let access_id = self.access_id("pause", cycle, elapsed_s);
                 let body = AccessStarted {
-                    run: self.run.clone(),
+                    run: Some(self.run.clone()),
                     access_id: access_id.clone(),
                     observed_by: "file",
-                    elapsed_s,
-                    cycle,
+                    elapsed_s: Some(elapsed_s),
+                    cycle: Some(cycle),
+                    cultivation: None,
                 };
                 self.state.pause = Some(Pause { elapsed_s, access_id });
                 self.emit(effects, Body::AccessStarted(body), key, scope, Some(elapsed_s), Some(offset));
@@ -65,8 +66,16 @@ impl Run {
                 let duration_s = span(pause.as_ref().map(|pause| elapsed_s - pause.elapsed_s));
                 let access_id =
                     pause.map_or_else(|| self.access_id("resumed", cycle, elapsed_s), |pause| pause.access_id);
-                let run = self.run.clone();
-                let body = AccessEnded { run, access_id, observed_by: "file", elapsed_s, duration_s, cycle };
+                let body = AccessEnded {
+                    run: Some(self.run.clone()),
+                    access_id,
+                    observed_by: "file",
+                    elapsed_s: Some(elapsed_s),
+                    duration_s,
+                    cycle: Some(cycle),
+                    cultivation: None,
+                    reason: None,
+                };
                 self.emit(effects, Body::AccessEnded(body), key, scope, Some(elapsed_s), Some(offset));
                 self.operation(effects, "measuring");
             }

@@ -2,11 +2,13 @@
 //!
 //! Field names carry their unit. An absent value is absent, never 0, -9999 or "nan".
 
+mod added;
 mod conditions;
 mod cycle;
 mod reading;
 mod run;
 
+pub use added::Added;
 pub use conditions::{Commented, CoverChanged, Environment, Fed, Paused, Resumed, SetpointChanged};
 pub use cycle::{ChannelCount, CycleCompleted, CycleStarted, Defect, DuplicateRow};
 pub use reading::{Measured, Quality, ReadingFlag, ReferenceKind, Referenced, ValueOrigin};

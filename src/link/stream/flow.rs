@@ -40,12 +40,18 @@ impl Ports {
                 Poll::Ready(Ok(length)) => {
                     self.first = (at + 1) % count;
                     let bytes = self.buffer.get(..length).unwrap_or_default().to_vec();
-                    return Poll::Ready(Ok(Piece { direction: port.direction, at: Timestamp::now(), bytes }));
+                    return Poll::Ready(Ok(Piece { direction: port.direction, at: now(), bytes }));
                 }
             }
         }
         Poll::Pending
     }
+}
+
+/// The time, to the microsecond: as a capture writes it, so that a replay gives the same.
+pub(super) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 /// Reads until nothing more is there or the buffer is full: a tty gives at most 4 KiB at a time.

@@ -10,6 +10,7 @@ pub mod holder;
 mod inlet;
 pub mod listen;
 pub mod open;
+pub mod recorder;
 pub mod serial;
 mod session;
 mod stamp;
@@ -31,12 +32,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::streams::{Line, StreamSettings};
 use crate::driver::{Direction, Mode};
+use crate::event::DeviceId;
 
 pub use inlet::Inlet;
 
 /// What a stream link starts from.
 #[derive(Debug, Clone)]
 pub struct Start {
+    /// The device, for recordings.
+    pub device: DeviceId,
     /// The line.
     pub settings: StreamSettings,
     /// The zone of times that a trace writes without an offset.
@@ -169,14 +173,16 @@ pub fn spawn(start: Start) -> (StreamLink, Inlet) {
     let worklists = worklists::Worklists::new(start.worklists);
     let (ending, again) = (stop.clone(), Arc::new(Notify::new()));
     let bell = again.clone();
+    let recorded = settings.capture.clone();
+    let recorder = recorded.and_then(|to| recorder::Recorder::start(to, start.device.as_str(), settings.link()));
     match settings.line.clone() {
         Line::Serial { port, replies, settings: line } => {
             let opener = serial::Ports::new(port, replies, line, settings.mode, settings.direction());
-            tokio::spawn(session::run(opener, settings.mode, outlet, written, worklists, (ending, bell)));
+            tokio::spawn(session::run(opener, settings.mode, outlet, written, worklists, recorder, (ending, bell)));
         }
         Line::Tcp { address, replies } => {
             let opener = tcp::Peers { address, replies, mode: settings.mode, direction: settings.direction() };
-            tokio::spawn(session::run(opener, settings.mode, outlet, written, worklists, (ending, bell)));
+            tokio::spawn(session::run(opener, settings.mode, outlet, written, worklists, recorder, (ending, bell)));
         }
         Line::Trace { file, format, poll_interval } => {
             let reading = trace::Reading {
@@ -192,6 +198,19 @@ pub fn spawn(start: Start) -> (StreamLink, Inlet) {
         }
     }
     (StreamLink { stop, again, writes: is_host.then_some(writes) }, inlet)
+}
+
+/// A link that says what a test has it say.
+#[cfg(test)]
+pub(crate) fn scripted(events: Vec<StreamEvent>) -> (StreamLink, Inlet) {
+    let (outlet, inlet) = inlet::channel();
+    tokio::spawn(async move {
+        for event in events {
+            let _ = outlet.tell(event).await;
+        }
+        outlet.gone().await;
+    });
+    (StreamLink { stop: CancellationToken::new(), again: Arc::new(Notify::new()), writes: None }, inlet)
 }
 
 impl StreamLink {

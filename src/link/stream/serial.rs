@@ -171,7 +171,8 @@ fn unreachable(path: &Path, reason: &str, kind: io::ErrorKind, holders: &[String
         io::ErrorKind::ResourceBusy => {
             (format!("it is in use by {held}"), "stop that program, or let the daemon listen on a tap instead")
         }
-        _ if reason.contains("not a typewriter") || reason.contains("Inappropriate ioctl") => {
+        // Two ways in which C libraries say ENOTTY.
+        _ if ["not a typewriter", "inappropriate ioctl"].iter().any(|text| reason.to_lowercase().starts_with(text)) => {
             ("it is not a serial port".to_owned(), "name a serial port: /dev/ttyUSB0, /dev/serial/by-id/…")
         }
         _ => (reason.to_owned(), "look at the adapter and at the kernel's log"),

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use instrument_proto::codec::capture::NoteKind;
 use jiff::Timestamp;
 use tokio::io::{AsyncWriteExt as _, WriteHalf};
 use tokio::sync::{Notify, mpsc};
@@ -11,9 +12,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::flow::Ports;
+use super::flow::{Ports, now};
 use super::inlet::{Gone, Outlet};
 use super::open::{Duplex, Incoming, Open, OpenLine, Unreachable};
+use super::recorder::{Happening, Recorder};
 use super::worklists::Worklists;
 use super::{Origin, Piece, StreamEvent, Write};
 use crate::driver::{Direction, Mode};
@@ -34,9 +36,10 @@ pub(super) async fn run<O: Open>(
     outlet: Outlet,
     writes: mpsc::Receiver<Write>,
     worklists: Worklists,
+    recorder: Option<Recorder>,
     (stop, again): (CancellationToken, Arc<Notify>),
 ) {
-    let mut session = Session { opener, mode, outlet, writes, worklists, again };
+    let mut session = Session { opener, mode, outlet, writes, worklists, recorder, again };
     // It ends only when it is told to, or when nobody receives any more.
     let _ = stop.run_until_cancelled(session.keep_open()).await;
 }
@@ -47,6 +50,7 @@ struct Session<O> {
     outlet: Outlet,
     writes: mpsc::Receiver<Write>,
     worklists: Worklists,
+    recorder: Option<Recorder>,
     again: Arc<Notify>,
 }
 
@@ -66,7 +70,9 @@ impl<O: Open> Session<O> {
                     if read > 0 {
                         backoff.reset();
                     }
-                    let closed = StreamEvent::Closed { place, reason: reason(&error), remedy: remedy() };
+                    let reason = reason(&error);
+                    self.note(NoteKind::Closed, &reason);
+                    let closed = StreamEvent::Closed { place, reason, remedy: remedy() };
                     self.outlet.tell(closed).await?;
                 }
                 Err(unreachable) => {
@@ -99,7 +105,8 @@ impl<O: Open> Session<O> {
                 (vec![reply], Some(writer))
             }
         };
-        let from = Timestamp::now();
+        let from = now();
+        self.note(NoteKind::Opened, &epoch);
         self.outlet.tell(opening).await?;
         let mut line = Following { ports: Ports::new(ports), offset: 0, waits: opened.waits, dropped: None };
         if asked.elapsed() > LATE && !line.waits {
@@ -110,12 +117,16 @@ impl<O: Open> Session<O> {
                 biased;
                 () = self.outlet.gone() => return Err(Gone),
                 Some(write) = self.writes.recv() => match (&mut writer, write.epoch == epoch) {
-                    (Some(writer), true) => written(writer, &write.bytes).await,
+                    (Some(writer), true) => {
+                        line.record(&mut self.recorder, Direction::ToInstrument, now(), &write.bytes);
+                        written(writer, &write.bytes).await
+                    }
                     // Asked for on an earlier opening: its answer would be taken for another's.
                     _ => Ok(()),
                 },
                 piece = line.ports.next(), if !(line.waits && self.outlet.is_behind()) => match piece {
                     Ok(piece) => {
+                        line.record(&mut self.recorder, piece.direction, piece.at, &piece.bytes);
                         line.hand_over(piece, &self.outlet).await?;
                         Ok(())
                     }
@@ -141,6 +152,14 @@ impl<O: Open> Session<O> {
     }
 }
 
+impl<O> Session<O> {
+    fn note(&mut self, kind: NoteKind, text: &str) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(Happening::Note { at: now(), kind, text: text.to_owned() });
+        }
+    }
+}
+
 /// One opening of a line while it is read.
 struct Following {
     ports: Ports,
@@ -152,6 +171,13 @@ struct Following {
 }
 
 impl Following {
+    /// Records what is about to be handed over, or written.
+    fn record(&self, recorder: &mut Option<Recorder>, direction: Direction, at: Timestamp, bytes: &[u8]) {
+        if let Some(recorder) = recorder {
+            recorder.record(Happening::Bytes { at, direction, offset: self.offset, bytes: bytes.to_vec() });
+        }
+    }
+
     async fn hand_over(&mut self, piece: Piece, outlet: &Outlet) -> Result<(), Gone> {
         let at = piece.at;
         let length = piece.bytes.len() as u64;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use instrument_proto::codec::capture::{Entry, Reader};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::inlet::{Gone, Outlet};
+use super::recorder::direction;
 use super::stamp::stamp;
 use super::worklists::Worklists;
 use super::{Origin, Piece, StreamEvent};
@@ -284,18 +286,21 @@ impl Trace {
         while let Some(line) = next_line(buffer.get(used..filled).unwrap_or_default()) {
             used += line.len();
             position.advance(line);
-            let (at, content) = match self.reading.format {
-                TraceFormat::Lines | TraceFormat::Capture => match stamp(line, &self.reading.time_zone) {
-                    Some((at, content)) => (Some(at), content),
-                    None => (position.at, line),
-                },
-            };
-            position.at = at;
-            position.given += content.len() as u64;
-            let (direction, at) = (self.reading.direction, at.unwrap_or(Timestamp::UNIX_EPOCH));
-            match pieces.last_mut().filter(|last| last.at == at) {
-                Some(last) => last.bytes.extend_from_slice(content),
-                None => pieces.push(Piece { direction, at, bytes: content.to_vec() }),
+            match self.reading.format {
+                TraceFormat::Lines => {
+                    let stamped = stamp(line, &self.reading.time_zone);
+                    let (at, content) = stamped.map_or((position.at, line), |(at, content)| (Some(at), content));
+                    position.at = at;
+                    add(&mut pieces, self.reading.direction, at.unwrap_or(Timestamp::UNIX_EPOCH), content);
+                    position.given += content.len() as u64;
+                }
+                // What is no piece is for people, or told by the file's own end.
+                TraceFormat::Capture => Reader::default().feed(line, |_, entry| {
+                    if let Ok(Entry::Chunk(chunk)) = entry {
+                        add(&mut pieces, direction(chunk.direction), chunk.at, &chunk.bytes);
+                        position.given += chunk.bytes.len() as u64;
+                    }
+                }),
             }
         }
         if !pieces.is_empty() {
@@ -303,6 +308,14 @@ impl Trace {
             looked.events.push(StreamEvent::Bytes { offset, pieces, position });
         }
         Ok(used > 0 && filled == PIECE)
+    }
+}
+
+/// Adds bytes to what was read at the same time in the same direction.
+fn add(pieces: &mut Vec<Piece>, direction: Direction, at: Timestamp, bytes: &[u8]) {
+    match pieces.last_mut().filter(|last| last.at == at && last.direction == direction) {
+        Some(last) => last.bytes.extend_from_slice(bytes),
+        None => pieces.push(Piece { direction, at, bytes: bytes.to_vec() }),
     }
 }
 

@@ -12,10 +12,11 @@
 pub mod calibration;
 pub mod columns;
 pub mod detect;
-pub mod lines;
 pub mod number;
 pub mod one;
 pub mod pro;
 pub mod row;
 pub mod write;
 pub mod xt;
+
+pub use super::lines;

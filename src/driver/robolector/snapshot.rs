@@ -1,0 +1,112 @@
+//! What a line's state is between two inputs, in parts that change at different rates.
+//!
+//! `robot`: epoch, tips, plates; `balances`: the wells' volumes; `pairing`: commands whose outcome is open; `to`, `from`, `either`: bytes of
+//! frames that have no end yet. All together are at most 64 KiB: balances, which are the largest, are given up when they would not fit.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::dialect::Dialect;
+use super::robot::{Robot, State};
+use super::volumes::Balances;
+use crate::driver::{Effects, SnapshotPart, SourceName};
+
+/// The format of all parts.
+const VERSION: u32 = 1;
+
+/// The most that all parts together may take.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// Where in which epoch the line is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub epoch: String,
+    /// Events that were made in this epoch.
+    pub ordinal: u64,
+    /// When the last bytes came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Part<T> {
+    version: u32,
+    state: T,
+}
+
+/// What was written of each part.
+#[derive(Debug, Default)]
+pub(super) struct Written(BTreeMap<&'static str, Vec<u8>>);
+
+/// Reads a snapshot into a line; `false` where there is none that can be used: the line then begins anew.
+pub(super) fn read(parts: &[(String, Vec<u8>)], robot: &mut Robot, dialect: &mut Dialect, header: &mut Header) -> bool {
+    let bytes = |name: &str| parts.iter().find(|(part, _)| part == name).map(|(_, bytes)| bytes.as_slice());
+    let restored = (|| {
+        let (head, state): (Header, State) = part(bytes("robot")?)?;
+        let balances: Balances = part(bytes("balances")?)?;
+        let pairing = bytes("pairing")?;
+        dialect.restore(pairing).then_some((head, state, balances))
+    })();
+    for side in ["to", "from", "either"] {
+        dialect.resume(side, bytes(side).filter(|_| restored.is_some()).unwrap_or_default());
+    }
+    match restored {
+        Some((head, state, balances)) => {
+            *header = head;
+            robot.state = state;
+            robot.balances = balances;
+            true
+        }
+        None => {
+            *header = Header::default();
+            robot.state = State::default();
+            robot.balances.clear();
+            dialect.reset();
+            false
+        }
+    }
+}
+
+/// Reads one part.
+pub(super) fn part<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Option<T> {
+    let part: Part<T> = serde_json::from_slice(bytes).ok()?;
+    (part.version == VERSION).then_some(part.state)
+}
+
+/// Writes one part. The state is plain data: that cannot fail; should it, the part is empty, and reading it says that there is no snapshot.
+pub(super) fn json<T: Serialize>(state: &T) -> Vec<u8> {
+    serde_json::to_vec(&Part { version: VERSION, state }).unwrap_or_default()
+}
+
+/// Gives out the parts that changed.
+pub(super) fn write(
+    source: &SourceName,
+    robot: &mut Robot,
+    dialect: &Dialect,
+    header: &Header,
+    written: &mut Written,
+    effects: &mut Effects,
+) {
+    let mut parts: Vec<(&'static str, Vec<u8>)> = vec![
+        ("robot", json(&(header, &robot.state))),
+        ("balances", json(&robot.balances)),
+        ("pairing", dialect.save()),
+    ];
+    parts.extend(dialect.held().map(|(side, held)| (side, held.to_vec())));
+    if parts.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > MAX_BYTES {
+        robot.balances.clear();
+        let text = "too much is followed at once: the wells' balances begin anew".to_owned();
+        effects.gaps.push((source.clone(), "state-too-large", text));
+        if let Some((_, bytes)) = parts.iter_mut().find(|(part, _)| *part == "balances") {
+            *bytes = json(&robot.balances);
+        }
+    }
+    for (part, bytes) in parts {
+        if written.0.get(part) != Some(&bytes) {
+            written.0.insert(part, bytes.clone());
+            effects.snapshots.push(SnapshotPart { source: source.clone(), part, bytes });
+        }
+    }
+}

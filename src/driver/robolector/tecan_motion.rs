@@ -1,0 +1,323 @@
+//! Where a Tecan's arms are, and what its commands do there.
+//!
+//! One command of a STAR says all of an aspiration; here it is many: the arm is moved (`PAA`), the surface found (`MDT`), the plungers are
+//! moved while the tips follow the surface (`MTR`). So positions, valves and plungers are followed from command to command. Where one was
+//! missed nothing of that is known any more, until the arm is moved again.
+//!
+//! A plunger that is moved by `PPR` (or by a diluter's own `P`) while the tips are up, or where that is not known, draws an air gap; while they
+//! are down, liquid. They are down from `MDT`, or the first move of Z alone, until the next one.
+
+use instrument_proto::codec::tecan::{Body, Message};
+use instrument_proto::geometry::Position;
+use serde::{Deserialize, Serialize};
+
+use super::action::{Action, Arm, Step, Verb};
+
+/// Tips of the pipetting arm.
+const TIPS: usize = 8;
+
+/// Plunger steps for a microlitre: 3000 steps empty a syringe of 1 ml.
+const STEPS_PER_UL: f64 = 3.0;
+
+/// Where everything is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Motion {
+    /// The first tip's x and y and the tips' spacing, 0.1 mm.
+    arm: Option<(i32, i32, i32)>,
+    /// Whether the tips are in a well; `None` where that is not known.
+    #[serde(default)]
+    down: Option<bool>,
+    /// Tips that were used last, one bit each.
+    used: u8,
+    /// Where each valve leads: 0 to the tip, 1 to the system liquid, 2 past the syringe.
+    valves: [u8; TIPS],
+    /// How far each plunger is out, steps.
+    plungers: [i32; TIPS],
+    /// Where the plate arm was told to go, and where it is, 0.1 mm.
+    target: Option<(i32, i32)>,
+    plate_arm: Option<(i32, i32)>,
+    /// Whether the plate arm holds something.
+    is_gripping: bool,
+}
+
+/// What a command would do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Effect {
+    /// The state afterwards.
+    pub motion: Option<Motion>,
+    /// What happens, in this order.
+    pub actions: Vec<Action>,
+    /// Where the arm works, for the access to a cultivation.
+    pub approach: Option<Action>,
+    /// Tips that take part, from 1; all that are in use, where the command moves the arm.
+    pub tips: Vec<u8>,
+    /// What failed, should it fail.
+    pub verb: Option<Verb>,
+}
+
+/// Whether a module is the pipetting arm.
+pub(super) fn is_pipetting_arm(module: &str) -> bool {
+    matches!(module, "A1" | "A2" | "C5" | "C6")
+}
+
+/// Whether what a module does is followed.
+pub(super) fn is_followed(module: &str) -> bool {
+    is_pipetting_arm(module) || is_plate_arm(module) || diluter(module).is_some()
+}
+
+fn is_plate_arm(module: &str) -> bool {
+    matches!(module, "R1" | "R2" | "C1" | "C2")
+}
+
+/// The tip that a diluter belongs to, from 0.
+fn diluter(module: &str) -> Option<usize> {
+    match module.as_bytes() {
+        [b'D', digit @ b'1'..=b'8'] => Some(usize::from(digit - b'1')),
+        _ => None,
+    }
+}
+
+impl Motion {
+    /// A command was missed: what it moved is not known.
+    pub fn lose_track(&mut self) {
+        *self = Self { used: self.used, is_gripping: self.is_gripping, ..Self::default() };
+    }
+
+    /// A command failed half way: what it moves may be anywhere.
+    pub fn failed(&mut self, command: &str) {
+        match command.get(..3) {
+            Some("PAA") => {
+                self.arm = None;
+                self.down = None;
+            }
+            Some("MDT" | "MAZ" | "PAZ") => self.down = None,
+            _ => {}
+        }
+    }
+
+    /// Whether it is known where the pipetting arm is.
+    pub fn is_known(&self) -> bool {
+        self.arm.is_some()
+    }
+
+    /// What a command does, once it is carried out; `Err` where it contradicts its own syntax.
+    pub fn effect(&self, message: &Message<'_>) -> Result<Effect, String> {
+        let module = message.module.as_str();
+        if let (Some(tip), Body::Command { text }) = (diluter(module), message.body) {
+            return Ok(self.diluter(tip, text));
+        }
+        let Some((command, arguments)) = message.body.command() else { return Ok(Effect::default()) };
+        if !is_pipetting_arm(module) && !is_plate_arm(module) {
+            return Ok(Effect::default());
+        }
+        // Sets and reports have arguments of their own.
+        if command.starts_with('R') || (command.starts_with('S') && command != "SAA") {
+            return Ok(Effect::default());
+        }
+        let numbers = arguments.all().map_err(|_| format!("{command} with an argument that is no number"))?;
+        if is_plate_arm(module) { Ok(self.plate_arm(command, &numbers)) } else { self.pipetting(command, &numbers) }
+    }
+
+    fn pipetting(&self, command: &str, numbers: &[Option<i32>]) -> Result<Effect, String> {
+        let mut next = self.clone();
+        let number = |at: usize| numbers.get(at).copied().flatten();
+        let mut effect = Effect::default();
+        match command {
+            "PIA" | "PID" | "PIB" => {
+                next.plungers = [0; TIPS];
+                next.down = Some(false);
+                effect.actions.push(Action::Reset { arm: Arm::Channels, errors: Vec::new() });
+            }
+            "PAA" => {
+                // What is left out stays as it was.
+                let x = number(0).or(self.arm.map(|arm| arm.0));
+                let y = number(1).or(self.arm.map(|arm| arm.1));
+                let ys = number(2).or(self.arm.map(|arm| arm.2)).unwrap_or(90);
+                if !(0..=400).contains(&ys) {
+                    return Err(format!("tips cannot be {ys} tenths of a millimetre apart"));
+                }
+                next.arm = x.zip(y).map(|(x, y)| (x, y, ys));
+                next.down = Some(false);
+                effect.tips = tips(self.used);
+                effect.approach = Some(next.work(Verb::Air, self.used, |_| 0));
+            }
+            "PAZ" | "MAZ" => {
+                next.down = self.down.map(|down| !down);
+                effect.tips = tips(self.used);
+            }
+            "MDT" => {
+                next.used = mask(number(0))?;
+                next.down = Some(true);
+                effect.verb = Some(Verb::Aspirate);
+                effect.tips = tips(next.used);
+                effect.approach = Some(next.work(Verb::Air, next.used, |_| 0));
+            }
+            "AGT" | "AST" | "ADT" => {
+                let verb = if command == "AGT" { Verb::PickUp } else { Verb::Eject };
+                next.used = mask(number(0))?;
+                let action = next.work(verb, next.used, |_| 0);
+                effect.verb = Some(verb);
+                effect.tips = tips(next.used);
+                effect.approach = Some(action.clone());
+                effect.actions.push(action);
+            }
+            "PVL" => {
+                for (valve, position) in next.valves.iter_mut().zip(numbers) {
+                    if let Some(position) = position {
+                        *valve = u8::try_from(*position).map_err(|_| "PVL with a negative position")?;
+                    }
+                }
+            }
+            "PPR" | "MTR" => next.plungers_by(command == "MTR" || self.down == Some(true), numbers, &mut effect),
+            "PPA" => {
+                let moved: Vec<Option<i32>> =
+                    numbers.iter().zip(self.plungers).map(|(to, from)| to.map(|to| to.saturating_sub(from))).collect();
+                next.plungers_by(self.down == Some(true), &moved, &mut effect);
+            }
+            _ => return Ok(effect),
+        }
+        effect.motion = Some(next);
+        Ok(effect)
+    }
+
+    /// Plungers are moved, each by its own number of steps: out is positive.
+    fn plungers_by(&mut self, in_liquid: bool, steps: &[Option<i32>], effect: &mut Effect) {
+        let mut used = 0u8;
+        let mut moves: Vec<(Verb, usize, i32)> = Vec::new();
+        for (tip, by) in steps.iter().take(TIPS).enumerate() {
+            let Some(by) = by.filter(|by| *by != 0) else { continue };
+            used |= 1 << tip;
+            if let Some(plunger) = self.plungers.get_mut(tip) {
+                *plunger = plunger.saturating_add(by);
+            }
+            let verb = match (self.valves.get(tip).copied().unwrap_or_default(), by > 0) {
+                (0, true) if in_liquid => Verb::Aspirate,
+                (0, true) => Verb::Air,
+                (0, false) => Verb::Dispense,
+                (_, true) => Verb::Prime,
+                // Back into the reservoir.
+                (_, false) => continue,
+            };
+            moves.push((verb, tip, by));
+        }
+        if used == 0 {
+            return;
+        }
+        self.used = used;
+        effect.tips = tips(used);
+        for verb in [Verb::Prime, Verb::Air, Verb::Aspirate, Verb::Dispense] {
+            let of: Vec<(usize, i32)> =
+                moves.iter().filter(|(other, ..)| *other == verb).map(|(_, tip, by)| (*tip, *by)).collect();
+            if of.is_empty() {
+                continue;
+            }
+            let selected = of.iter().fold(0u8, |mask, (tip, _)| mask | 1 << tip);
+            let by = |tip: usize| of.iter().find(|(other, _)| *other == tip).map_or(0, |(_, by)| *by);
+            let action = self.work(verb, selected, by);
+            if matches!(verb, Verb::Aspirate | Verb::Dispense) {
+                effect.verb = Some(verb);
+                effect.approach = Some(action.clone());
+            }
+            effect.actions.push(action);
+        }
+    }
+
+    /// What tips do where they are.
+    fn work(&self, verb: Verb, selected: u8, steps: impl Fn(usize) -> i32) -> Action {
+        let steps = (0..TIPS)
+            .filter(|tip| selected >> tip & 1 == 1)
+            .map(|tip| Step {
+                channel: tip as u8 + 1,
+                at: self.arm.map(|(x, y, ys)| Position { x, y: y.saturating_add(ys.saturating_mul(tip as i32)) }),
+                piston_ul: super::volumes::rounded(f64::from(steps(tip).unsigned_abs()) / STEPS_PER_UL),
+                empties: false,
+                errors: Vec::new(),
+            })
+            .collect();
+        Action::Channels { verb, tip_type: None, steps }
+    }
+
+    /// A diluter's own string: `V900P60M200R` sets a speed and draws 60 steps in, waits and runs.
+    fn diluter(&self, tip: usize, text: &[u8]) -> Effect {
+        let mut next = self.clone();
+        let mut effect = Effect::default();
+        let mut at = 0;
+        while let Some(letter) = text.get(at).copied() {
+            at += 1;
+            let digits = text.get(at..).unwrap_or_default().iter().take_while(|b| b.is_ascii_digit()).count();
+            let number = text.get(at..at + digits).unwrap_or_default();
+            at += digits;
+            let number = number.iter().take(6).fold(0i32, |n, b| n * 10 + i32::from(b - b'0'));
+            let position = next.plungers.get(tip).copied().unwrap_or_default();
+            let by = match letter {
+                b'P' => number,
+                b'D' => -number,
+                b'A' => number - position,
+                b'Z' | b'Y' | b'W' => {
+                    if let Some(plunger) = next.plungers.get_mut(tip) {
+                        *plunger = 0;
+                    }
+                    continue;
+                }
+                b'I' | b'O' | b'B' => {
+                    if let Some(valve) = next.valves.get_mut(tip) {
+                        *valve = match letter {
+                            b'I' => 1,
+                            b'O' => 0,
+                            _ => 2,
+                        };
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            let mut steps = [None; TIPS];
+            if let Some(step) = steps.get_mut(tip) {
+                *step = Some(by);
+            }
+            let used = next.used;
+            next.plungers_by(self.down == Some(true), &steps, &mut effect);
+            next.used |= used;
+        }
+        effect.motion = Some(next);
+        effect
+    }
+
+    fn plate_arm(&self, command: &str, numbers: &[Option<i32>]) -> Effect {
+        let mut next = self.clone();
+        let number = |at: usize| numbers.get(at).copied().flatten();
+        let mut effect = Effect::default();
+        match command {
+            // The vectors are gone through in their order; the last one is where the arm comes to rest.
+            "SAA" => next.target = number(1).zip(number(2)),
+            "AAC" => next.plate_arm = self.target.or(self.plate_arm),
+            "PAA" => next.plate_arm = number(0).zip(number(1)).or(self.plate_arm),
+            "AGR" => {
+                let Some((x, y)) = self.plate_arm else { return effect };
+                next.is_gripping = true;
+                effect.actions.push(Action::Grip { at: Position { x, y }, direction: None, errors: Vec::new() });
+            }
+            "PAG" if self.is_gripping => {
+                let Some((x, y)) = self.plate_arm else { return effect };
+                next.is_gripping = false;
+                effect.actions.push(Action::Release { at: Position { x, y }, direction: None, errors: Vec::new() });
+            }
+            "PIA" => {
+                next.is_gripping = false;
+                effect.actions.push(Action::Reset { arm: Arm::Gripper, errors: Vec::new() });
+            }
+            _ => return effect,
+        }
+        effect.motion = Some(next);
+        effect
+    }
+}
+
+/// A tip mask.
+fn mask(number: Option<i32>) -> Result<u8, String> {
+    number.and_then(|mask| u8::try_from(mask).ok()).ok_or_else(|| "a command without a mask of tips".to_owned())
+}
+
+fn tips(mask: u8) -> Vec<u8> {
+    (0..8).filter(|tip| mask >> tip & 1 == 1).map(|tip| tip + 1).collect()
+}

@@ -1,0 +1,96 @@
+//! The balance of each well: what the robot put in and took out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Well;
+
+/// Wells whose balance is kept. Of further ones none is: their events show no balance and no over-draw.
+const MAX_WELLS: usize = 1024;
+
+/// Rounds to a thousandth of a microlitre, which no robot resolves: sums keep readable figures.
+pub(super) fn rounded(volume_ul: f64) -> f64 {
+    // Adding 0 turns -0 into 0.
+    (volume_ul * 1000.0).round() / 1000.0 + 0.0
+}
+
+/// Sums by labware and well, microlitres.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Balances(BTreeMap<u8, BTreeMap<u16, f64>>);
+
+/// What became of a well's balance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Balance {
+    /// The sum, this step included.
+    pub sum_ul: f64,
+    /// Whether more is out than the well can have held.
+    pub over_drawn: bool,
+    /// Whether more is in than it holds.
+    pub overfilled: bool,
+}
+
+impl Balances {
+    /// Adds `volume_ul` (negative: taken) to a well that holds `well_max_ul` at most; `None` where no balance is kept.
+    ///
+    /// What was in the well at first is not known. So it is over-drawn when more was taken, beyond what was put in, than
+    /// a full well holds, and overfilled when more was put in than an empty one takes.
+    pub fn change(&mut self, piece: u8, well: Well, volume_ul: f64, well_max_ul: Option<f64>) -> Option<Balance> {
+        let kept: usize = self.0.values().map(BTreeMap::len).sum();
+        let key = u16::from(well.row()) << 8 | u16::from(well.column());
+        let wells = self.0.entry(piece).or_default();
+        if kept >= MAX_WELLS && !wells.contains_key(&key) {
+            return None;
+        }
+        let sum = wells.entry(key).or_default();
+        *sum = rounded(*sum + volume_ul);
+        let max = well_max_ul.unwrap_or(f64::INFINITY);
+        Some(Balance {
+            sum_ul: *sum,
+            over_drawn: volume_ul < 0.0 && *sum < -max,
+            overfilled: volume_ul > 0.0 && *sum > max,
+        })
+    }
+
+    /// Another plate stands there.
+    pub fn forget(&mut self, piece: u8) {
+        self.0.remove(&piece);
+    }
+
+    /// Forgets all; what follows counts from here.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taking_more_than_a_full_well_and_all_that_was_added_is_an_over_draw() {
+        let mut balances = Balances::default();
+        let well = Well::new(0, 0).expect("a well");
+        let mut change = |volume| balances.change(0, well, volume, Some(1000.0)).expect("kept");
+        assert_eq!(change(-900.0), Balance { sum_ul: -900.0, over_drawn: false, overfilled: false });
+        assert!(change(-100.5).over_drawn);
+        assert!(!change(200.0).over_drawn);
+        assert!(!change(-200.0).over_drawn || change(0.0).sum_ul < -1000.0);
+        assert!(change(2100.0).overfilled);
+    }
+
+    #[test]
+    fn the_number_of_wells_is_bounded() {
+        let mut balances = Balances::default();
+        let mut kept = 0;
+        for piece in 0..4 {
+            for number in 0..384u16 {
+                let well = Well::new((number / 24) as u8, (number % 24) as u8).expect("a well");
+                kept += usize::from(balances.change(piece, well, 1.0, None).is_some());
+            }
+        }
+        assert_eq!(kept, MAX_WELLS);
+        assert!(serde_json::to_vec(&balances).expect("json").len() < 24 * 1024);
+    }
+}
