@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::sync::OnceLock;
 
 use instrument_proto::codec::wiff::scan::{Chain, Seen, judge_stream};
-use instrument_proto::codec::wiff::{Container, Limits, Version, Wiff, read};
+use instrument_proto::codec::wiff::{Container, Limits, Unknown, Version, Wiff, read};
 use proptest::prelude::*;
 use support::real_bytes;
 use support::written::{growing, set};
@@ -231,4 +231,27 @@ fn what_is_no_container_says_so() {
         let torn = check(&bytes).container.expect_err("no container");
         assert_eq!(torn.may_heal, heals, "{torn}");
     }
+}
+
+#[test]
+fn a_budget_is_never_exceeded_and_what_it_leaves_out_is_said() {
+    let (bytes, _) = set(Version::V4, 3, 100);
+    let whole = read(Cursor::new(&bytes), &LIMITS);
+    assert!(whole.samples.iter().all(|sample| sample.scans.is_ok()));
+    let mut limited = 0;
+    for reads in 0..whole.spent.reads {
+        let wiff = read(Cursor::new(&bytes), &Limits { reads, ..LIMITS });
+        assert!(wiff.spent.reads <= reads);
+        let said = |why: &Unknown| matches!(why, Unknown::Limit(_));
+        limited += usize::from(wiff.samples.iter().any(|sample| sample.scans.as_ref().is_err_and(said)));
+        // The last read that the whole file takes is missing at least.
+        assert!(wiff != whole, "{reads} reads");
+    }
+    assert!(limited > 10, "{limited}");
+    for bytes_allowed in [0, 511, 4096, 20_000, 60_000] {
+        let wiff = read(Cursor::new(&bytes), &Limits { bytes: bytes_allowed, ..LIMITS });
+        assert!(wiff.spent.bytes <= bytes_allowed);
+    }
+    let few = read(Cursor::new(&bytes), &Limits { samples: 2, ..LIMITS });
+    assert_eq!((few.samples.len(), few.sample_count), (2, Ok(3)));
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use instrument_proto::codec::wiff::scan::{Chain, Finding, HEADERS_ONLY, Seen};
 use instrument_proto::codec::wiff::write::{WiffWriter, block_header, file_header};
 use instrument_proto::codec::wiff::{Layout, Limits, ModeKind, Polarity, Unknown, Version, Wiff, read};
-use support::written::{record, sample, set, start};
+use support::written::{growing, record, sample, set, start};
 
 fn findings(wiff: &Wiff, scan: &[u8]) -> Vec<Finding> {
     let chain = Chain::of(wiff);
@@ -61,6 +61,32 @@ fn what_was_written_is_read() {
             matches!(cut[..], [Finding::Truncated { sample, missing: 1, .. }] if sample == samples as u16),
             "{cut:?}"
         );
+    }
+}
+
+#[test]
+fn swapped_data_are_noticed() {
+    let sets =
+        [(13, 40), (29, 40), (30, 40), (30, 41), (1, 40)].map(|(samples, scans)| set(Version::V4, samples, scans));
+    for (index, (bytes, _)) in sets.iter().enumerate() {
+        let wiff = read(Cursor::new(bytes), &Limits::default());
+        for (other, (_, scan)) in sets.iter().enumerate() {
+            let found = findings(&wiff, scan);
+            assert_eq!(found.iter().all(Finding::is_hint), index == other, "{index} with {other}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn every_byte_that_is_missing_at_the_end_is_counted() {
+    let (bytes, scan) = set(Version::V3, 3, 20);
+    let wiff = read(Cursor::new(&bytes), &Limits::default());
+    for length in 45..scan.len() {
+        let missing = (scan.len() - length) as u64;
+        let found = findings(&wiff, &scan[..length]);
+        let counted =
+            |finding: &Finding| matches!(finding, Finding::Truncated { missing: counted, .. } if *counted == missing);
+        assert!(found.iter().any(counted), "{length} bytes: {found:?}");
     }
 }
 
@@ -154,6 +180,18 @@ fn an_independent_reader_opens_what_was_written() {
         let streams = listed.lines().filter(|line| line.starts_with('/')).count();
         assert_eq!(streams, 5 + samples as usize * 8, "{listed}");
     }
+    // At any moment of its growth.
+    for version in [Version::V3, Version::V4] {
+        for (number, bytes) in growing(version, 2, 250, 25, &mut Vec::new()).into_iter().enumerate() {
+            std::fs::write(folder.join(format!("{version:?}-{number:02}.wiff")), bytes).expect("writable");
+        }
+    }
+    let every = "import glob, sys, olefile\nfor name in glob.glob(sys.argv[1]):\n file = \
+                 olefile.OleFileIO(name, raise_defects=olefile.DEFECT_INCORRECT)\n for path in file.listdir():\n  \
+                 file.openstream(path).read()\n assert not file.parsing_issues\n print(name)";
+    let output = Command::new(python).args(["-c", every]).arg(folder.join("V*.wiff")).output().expect("python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).lines().count() > 40, "all of them");
     std::fs::remove_dir_all(&folder).expect("removable");
 }
 

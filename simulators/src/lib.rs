@@ -9,8 +9,10 @@
 pub mod biolector;
 mod control;
 mod pace;
+pub mod player;
 pub mod replay;
 pub mod robolector;
+pub mod zenotof;
 
 pub use control::{Control, Counter, Responsiveness};
 pub use pace::Pace;

@@ -3,6 +3,7 @@
 mod biolector_file;
 mod replay;
 mod robolector;
+mod zenotof;
 
 use clap::{Parser, Subcommand};
 use instrumentd_simulators::Pace;
@@ -20,6 +21,7 @@ enum Instrument {
     BiolectorFile(Box<biolector_file::Arguments>),
     Replay(replay::Arguments),
     Robolector(Box<robolector::Arguments>),
+    Zenotof(Box<zenotof::Arguments>),
 }
 
 /// Does what the command line says.
@@ -28,6 +30,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Instrument::BiolectorFile(arguments) => biolector_file::run(*arguments),
         Instrument::Replay(arguments) => replay::run(arguments),
         Instrument::Robolector(arguments) => robolector::run(*arguments),
+        Instrument::Zenotof(arguments) => zenotof::run(*arguments),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a sample is: `SampleDABE/DATA`, `SampleDABE/CFR_INFO`, `Wiff2SampleInfo`.
 
 use super::fields::Fields;
-use super::model::{Description, Known, Provenance, Unknown, Wiff2Link};
+use super::model::{Description, Provenance, Wiff2Link};
+use super::reason::{Known, Unknown};
 
 /// Reads `DATA`: the description, and the injection volume behind it.
 pub(super) fn description(stream: &str, bytes: &[u8]) -> (Known<Description>, Known<f32>) {

@@ -1,6 +1,6 @@
 //! Takes values out of a stream's bytes, in order.
 
-use super::model::{Known, Unknown};
+use super::reason::{Known, Unknown};
 
 /// A place in a stream's bytes.
 #[derive(Debug, Clone, Copy)]

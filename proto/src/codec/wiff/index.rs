@@ -4,7 +4,8 @@ use std::io::{Read, Seek};
 
 use super::container::Streams;
 use super::fields::Fields;
-use super::model::{IndexRecord, IndexSummary, Known, SampledRecord, Unknown};
+use super::model::{IndexRecord, IndexSummary, SampledRecord};
+use super::reason::{Known, Unknown};
 
 /// Bytes before the first record.
 const PREAMBLE: u64 = 32;

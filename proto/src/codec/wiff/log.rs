@@ -1,7 +1,8 @@
 //! The run log of a sample, and what the mass spectrometer says of itself there.
 
 use super::fields::{Fields, utf16};
-use super::model::{Instrument, Known, LogEntry, RunLog, Unknown};
+use super::model::{Instrument, LogEntry, RunLog};
+use super::reason::{Known, Unknown};
 
 /// Entries that are kept as the last ones.
 const LAST: usize = 4;

@@ -5,7 +5,8 @@ use std::io::{Read, Seek};
 
 use super::container::Streams;
 use super::fields::Fields;
-use super::model::{Known, Mode, ModeKind, Polarity, Unknown, Window};
+use super::model::{Mode, ModeKind, Polarity, Window};
+use super::reason::{Known, Unknown};
 
 /// Devices, periods and experiments beyond these are not looked at.
 const DEVICES: usize = 16;

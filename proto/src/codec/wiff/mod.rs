@@ -19,6 +19,7 @@ mod log;
 mod method;
 mod model;
 mod reader;
+mod reason;
 pub mod scan;
 pub mod shots;
 mod table;
@@ -27,8 +28,9 @@ pub mod write;
 
 pub use limits::Limits;
 pub use model::{
-    Container, Defect, Description, FileRecord, IndexRecord, IndexSummary, Instrument, Known, Layout, LogEntry, Mode,
-    ModeKind, Polarity, Provenance, RunLog, Sample, SampledRecord, Shot, ShotList, Spent, Start, TableEntry, Torn,
-    Unknown, Version, Wiff, Wiff2Link, Window,
+    Container, Description, FileRecord, IndexRecord, IndexSummary, Instrument, Layout, LogEntry, Mode, ModeKind,
+    Polarity, Provenance, RunLog, Sample, SampledRecord, Shot, ShotList, Spent, Start, TableEntry, Version, Wiff,
+    Wiff2Link, Window,
 };
 pub use reader::read;
+pub use reason::{Defect, Known, Torn, Unknown};

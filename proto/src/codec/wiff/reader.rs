@@ -9,7 +9,8 @@ use jiff::tz::Offset;
 use super::container::{Streams, open};
 use super::fields::utf16;
 use super::limits::Limits;
-use super::model::{Known, Layout, Sample, ShotList, Spent, Start, TableEntry, Unknown, Wiff};
+use super::model::{Layout, Sample, ShotList, Spent, Start, TableEntry, Wiff};
+use super::reason::{Known, Unknown};
 use super::table::{FILE_RECORD, INDEX_TABLE, SAMPLE_TABLE, SampleTable};
 use super::{describe, index, log, method, scan, shots, table};
 

@@ -11,7 +11,7 @@
 
 mod judge;
 
-use super::{SampledRecord, Unknown, Wiff};
+use super::{ModeKind, Sample, SampledRecord, Unknown, Wiff};
 
 pub use judge::judge_stream;
 pub(super) use judge::looks_in_stream;
@@ -28,9 +28,14 @@ pub const HEADERS_ONLY: u64 = FILE_HEADER + BLOCK_HEADER;
 pub struct Chain {
     /// Its blocks, in the order of the samples' indices.
     pub blocks: Vec<Block>,
-    /// Whether a scan's data must add up to the total ion current in the index. Seen to be true of Analyst's files only; for others a
-    /// difference is a hint.
+    /// Whether the data of transitions must add up to the total ion current in the index. Seen to be true of Analyst's files only; for
+    /// others a difference is a hint.
     pub sums_bind: bool,
+}
+
+/// Whether a sample's method measures transitions and nothing else.
+fn has_transitions(sample: &Sample) -> bool {
+    sample.mode.as_ref().is_ok_and(|mode| mode.kind == ModeKind::Srm)
 }
 
 /// What is expected of one sample.
@@ -42,6 +47,8 @@ pub struct Block {
     pub header_at: Result<u64, Unknown>,
     /// Where its data end.
     pub end: Result<u64, Unknown>,
+    /// Whether the data are transitions, whose sum can be checked.
+    pub transitions: bool,
     /// Data to look at.
     pub sampled: Vec<SampledRecord>,
 }
@@ -56,7 +63,7 @@ impl Chain {
                 (Err(why), _) | (_, Err(why)) => Err(why.clone()),
             };
             let sampled = sample.scans.as_ref().map(|scans| scans.sampled.clone()).unwrap_or_default();
-            Block { sample: sample.index, header_at, end, sampled }
+            Block { sample: sample.index, header_at, end, transitions: has_transitions(sample), sampled }
         });
         let sums_bind = wiff.file_record.as_ref().is_ok_and(|record| record.software.starts_with("Analyst"));
         Chain { blocks: blocks.collect(), sums_bind }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::fields::Fields;
-use super::model::{FileRecord, Known, Layout, TableEntry, Unknown};
+use super::model::{FileRecord, Layout, TableEntry};
+use super::reason::{Known, Unknown};
 
 pub(super) const SAMPLE_TABLE: &str = "/SampleSubtree/SampleTable";
 pub(super) const INDEX_TABLE: &str = "/SampleSubtree/SampleIdxTable";

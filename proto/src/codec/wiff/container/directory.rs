@@ -1,6 +1,7 @@
 //! The directory: storages and streams by name.
 
-use super::super::model::{Torn, Version};
+use super::super::model::Version;
+use super::super::reason::Torn;
 use super::Defects;
 use super::chains::END;
 

@@ -22,7 +22,8 @@ use self::clean::Clean;
 use self::guard::{Guard, Refused};
 use self::tables::Tables;
 use super::limits::Limits;
-use super::model::{Container, Defect, Known, Spent, Torn, Unknown};
+use super::model::{Container, Spent};
+use super::reason::{Defect, Known, Torn, Unknown};
 
 /// `cfb` reads this much at once where a part of a stream is wanted: its smallest.
 const AT_ONCE: usize = 1024;

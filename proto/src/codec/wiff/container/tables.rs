@@ -5,7 +5,8 @@
 use std::io::{self, Read, Seek};
 
 use super::super::limits::Limits;
-use super::super::model::{Torn, Version};
+use super::super::model::Version;
+use super::super::reason::Torn;
 use super::Defects;
 use super::chains::{Chains, END, FREE, LAST};
 use super::directory::{Directory, ENTRY};

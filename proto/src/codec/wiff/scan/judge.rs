@@ -1,7 +1,7 @@
 //! What to look at in the data, and what it proves.
 
 use super::super::{IndexRecord, Sample, SampledRecord};
-use super::{BLOCK_HEADER, Block, Chain, FILE_HEADER, Finding, HEADERS_ONLY, Look, Seen};
+use super::{BLOCK_HEADER, Block, Chain, FILE_HEADER, Finding, HEADERS_ONLY, Look, Seen, has_transitions};
 
 /// The first bytes of the file and, after [`BLOCK_MARK`], of each block header.
 const MARK: [u8; 4] = [0x82, 0x05, 0x00, 0x00];
@@ -122,7 +122,7 @@ impl Chain {
         let data = at + BLOCK_HEADER;
         let expected = self.chosen(block).map(|sampled| (look(data, sampled), sampled.record));
         let inside = expected.filter(|(look, _)| look.offset.saturating_add(look.length as u64) <= size);
-        judge_data(sample, inside, seen, self.sums_bind, findings);
+        judge_data(sample, inside, seen, self.sums_bind && block.transitions, findings);
     }
 }
 
@@ -221,6 +221,6 @@ pub fn judge_stream(sample: &Sample, sums_bind: bool) -> Vec<Finding> {
     }
     let looks = scans.sampled.iter().map(|sampled| (look(STREAM_PREAMBLE, sampled), sampled.record));
     let inside = looks.filter(|(look, _)| look.offset.saturating_add(look.length as u64) <= length);
-    judge_data(number, inside, &sample.scan_blocks, sums_bind, &mut findings);
+    judge_data(number, inside, &sample.scan_blocks, sums_bind && has_transitions(sample), &mut findings);
     findings
 }

@@ -6,7 +6,7 @@
 mod buffer;
 mod streams;
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -95,6 +95,12 @@ impl WiffWriter {
     /// The file as it stands.
     pub fn bytes(&self) -> Vec<u8> {
         self.buffer.copy()
+    }
+
+    /// What was written since the last call: pages with their places in the file, in their order. Whoever applies all of them to what
+    /// stood there before has the file; whoever applies some has it torn.
+    pub fn changes(&mut self) -> Vec<(u64, Vec<u8>)> {
+        self.buffer.changes()
     }
 
     /// Begins the next sample and returns its index, from 1.
@@ -259,16 +265,6 @@ impl WiffWriter {
         stream.seek(SeekFrom::End(0))?;
         stream.write_all(bytes)?;
         stream.flush()
-    }
-
-    /// Reads a stream back.
-    ///
-    /// # Errors
-    /// As [`WiffWriter::new`], and where there is no such stream.
-    pub fn stream(&mut self, path: &str) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.file.open_stream(path)?.read_to_end(&mut bytes)?;
-        Ok(bytes)
     }
 }
 
