@@ -45,7 +45,7 @@ pub struct Settings {
     pub host: bool,
     /// Whether it waits while nobody has the line open. A real one does not, and what it says then is lost.
     pub wait_for_reader: bool,
-    /// Whether it goes on after the plan, for what [`Robolector::ask`] asks for.
+    /// Whether it goes on after the plan, for what [`super::Robolector::ask`] asks for.
     pub stay: bool,
     /// Where the truth is written, one JSON object on a line.
     pub truth: Option<PathBuf>,

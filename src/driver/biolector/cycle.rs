@@ -20,7 +20,6 @@ pub(super) const MAX_SETS: usize = 64;
 #[serde(into = "BTreeMap<String, u64>", from = "BTreeMap<String, u64>")]
 pub(super) struct Counts([u64; EventType::ALL.len()]);
 
-// There are more types than the standard library derives defaults of arrays for.
 impl Default for Counts {
     fn default() -> Self {
         Self([0; EventType::ALL.len()])

@@ -27,8 +27,10 @@ mod sampling;
 mod snapshot;
 mod star;
 mod star_actions;
+mod star_pairing;
 mod tecan;
 mod tecan_motion;
+mod tecan_talk;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -155,6 +157,7 @@ impl Driver for RoboLector {
                     line.robot.plan = self.worklists.plan(&line.robot.deck);
                 }
             }
+            // A robot leaves no result files.
             Input::File(..) | Input::Set(..) => {}
         }
     }
