@@ -310,8 +310,8 @@ fn events() -> Vec<Event> {
         ),
     ]
     .into_iter()
-    .chain(robot::events(&made))
     .chain(acquisitions::events())
+    .chain(robot::events(&made))
     .collect()
 }
 
