@@ -15,6 +15,8 @@ use instrumentd::event::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
+#[path = "contract/acquisitions.rs"]
+mod acquisitions;
 #[path = "contract/robot.rs"]
 mod robot;
 
@@ -308,6 +310,7 @@ fn events() -> Vec<Event> {
         ),
     ]
     .into_iter()
+    .chain(acquisitions::events())
     .chain(robot::events(&made))
     .collect()
 }
@@ -322,14 +325,18 @@ fn ended(run: &Arc<Run>, counts: &std::collections::BTreeMap<&'static str, u64>)
     }
 }
 
-fn rendered() -> Vec<String> {
-    let origin = Origin {
+fn origin() -> Origin {
+    Origin {
         source: EventSource::new(&"lab".parse().expect("a name"), &"bl".parse().expect("a name")),
         partition: "bl".parse().expect("a name"),
         ingest: Ingest::Live,
         position: Some("a run.csv".into()),
-    };
-    let recording = Recording::new(Uuid::from_u128(9), time());
+    }
+}
+
+fn rendered() -> Vec<String> {
+    let origin = origin();
+    let recording = Recording::new(Uuid::from_u128(9), time(), None);
     let render = |(sequence, event): (u64, &Event)| {
         let stamp = Stamp {
             sequence,
@@ -358,6 +365,20 @@ fn version_1_is_written_as_it_was_released() {
 fn every_type_has_its_line() {
     let shown: BTreeSet<EventType> = events().iter().map(|event| event.body.event_type()).collect();
     assert_eq!(shown, EventType::ALL.iter().copied().collect());
+}
+
+#[test]
+fn while_the_clock_is_not_synchronised_an_event_says_so_and_nothing_else_changes() {
+    let mut prepared = Prepared::new(&events()[0], &origin());
+    let mut render = |synchronised: Option<bool>| {
+        let recording = Recording::new(Uuid::from_u128(9), time(), synchronised);
+        let stamp = Stamp { sequence: 7, recording, revision: 1, minted_because: None, span: None };
+        String::from_utf8(prepared.render(&stamp).to_vec()).expect("UTF-8")
+    };
+    let (unknown, wrong, right) = (render(None), render(Some(false)), render(Some(true)));
+    assert_eq!(unknown, right);
+    assert_eq!(wrong.replace(",\"clocksynchronised\":false", ""), right);
+    assert!(serde_json::from_str::<serde_json::Value>(&wrong).expect("JSON")["clocksynchronised"] == false);
 }
 
 #[test]

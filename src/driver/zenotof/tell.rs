@@ -12,8 +12,8 @@ use super::state::State;
 use super::vocabulary;
 use crate::driver::set::{MemberSeen, Observation};
 use crate::event::acquisition::{
-    Ended, Evidence, FileSet, FileSetRef, Incomplete, Member, Mode, Polarity, Progressed, SampleCompleted, SetFlag, Started,
-    Unknown,
+    Ended, Evidence, FileSet, FileSetRef, Incomplete, Member, Mode, Polarity, Progressed, SampleCompleted, SetFlag,
+    Started, Unknown,
 };
 use crate::event::{Body, Event, Key, Subject, TimeQuality, cultivation, ids};
 use crate::profile::zenotof::Member as Kind;
@@ -80,6 +80,12 @@ impl Teller<'_> {
         };
         let members = self.look.members.iter().map(member).collect();
         FileSet { base: self.look.base.as_ref().map(ToString::to_string), members, set }
+    }
+
+    /// The instrument, for the device's `info`.
+    pub fn source(&self) -> cultivation::Instrument {
+        let software = self.software().map(|software| software.name);
+        cultivation::Instrument { serial: self.instrument().serial, software, format: "wiff".to_owned() }
     }
 
     /// An event of the set.
@@ -161,7 +167,9 @@ impl Teller<'_> {
             instrument_time: self.instrument_time(sample),
             ended,
             duration_s,
-            injection_volume_ul: unknown.keep("injection_volume_ul", &sample.injection_volume_ul).map(|v| f64::from(*v)),
+            injection_volume_ul: unknown
+                .keep("injection_volume_ul", &sample.injection_volume_ul)
+                .map(|v| f64::from(*v)),
             rack: field(|d| &d.rack),
             plate: field(|d| &d.plate),
             well,
