@@ -119,10 +119,12 @@ struct Chapter {
     sampled_told: usize,
     /// The BioLector's last row is written.
     run_written: bool,
-    /// When all instruments had done their last.
-    done: Option<Instant>,
-    /// It came to its own end.
-    told_to_its_end: bool,
+    /// Since when the story waits for the same: for the robot to finish, or for what the instruments' last made.
+    waits: Option<Instant>,
+    /// It came to its end.
+    ended: bool,
+    /// Not all of it came about in time.
+    fell_short: bool,
 }
 
 struct Story {
@@ -180,7 +182,7 @@ impl Story {
 
     /// The number of events in the journal.
     fn made(&self) -> Made {
-        made(&self.daemon)
+        counted(&self.daemon.journal().devices())
     }
 
     fn waiting(&self) -> u64 {
@@ -303,8 +305,12 @@ impl Story {
 
     /// Begins the last act, and sees whether all is over.
     fn look_for_the_end(&mut self) -> anyhow::Result<bool> {
-        if !self.chapter.run_written || !self.robot.is_idle() {
+        if !self.chapter.run_written {
             return Ok(false);
+        }
+        if !self.robot.is_idle() {
+            // It waits for a reader: without one it never ends.
+            return self.is_late("The robot's line was not read in time; the count says what was.");
         }
         let Some(spectrometer) = &mut self.spectrometer else {
             let wells: Vec<String> = self.robot.sampled().iter().map(|sampled| sampled.to.clone()).collect();
@@ -312,27 +318,34 @@ impl Story {
                 "The ZenoTOF measures the {} samples, as if an Echo ejected them. The Echo has no driver yet: all there is of it is the shot list, which is what was planned.",
                 wells.len()
             ))?;
+            self.chapter.waits = None;
             self.spectrometer = Some(Spectrometer::begin(&self.place, self.pace, wells.into_iter())?);
             return Ok(false);
         };
         if !spectrometer.look() {
             return Ok(false);
         }
-        let done = *self.chapter.done.get_or_insert_with(Instant::now);
         let teller = &self.teller;
         let told = teller.run_completed
             && teller.samplings >= self.robot.heard()
             && teller.acquisitions >= spectrometer.written
             && self.chapter.broker_back.is_none()
             && self.chapter.crashed.is_none();
-        let all_there = told && self.waiting() == 0;
-        if !all_there && done.elapsed() > LAST_WORDS {
-            self.out.said("Not everything has arrived in time; the count says what.")?;
-        } else if !all_there {
-            return Ok(false);
+        self.chapter.ended = told && self.waiting() == 0;
+        if self.chapter.ended {
+            return Ok(true);
         }
-        self.chapter.told_to_its_end = true;
-        Ok(true)
+        self.is_late("Not everything has arrived in time; the count says what.")
+    }
+
+    /// Whether it was waited long enough for the same; says so then.
+    fn is_late(&mut self, text: &str) -> anyhow::Result<bool> {
+        let since = *self.chapter.waits.get_or_insert_with(Instant::now);
+        self.chapter.fell_short = since.elapsed() > LAST_WORDS;
+        if self.chapter.fell_short {
+            self.out.said(text)?;
+        }
+        Ok(self.chapter.fell_short)
     }
 
     /// Stops the instruments and the daemon, and counts.
@@ -347,7 +360,7 @@ impl Story {
             }
         };
         let sampled: Vec<Sampled> = self.robot.end().await?;
-        let mut made = made(&self.daemon);
+        let mut made = counted(&self.daemon.journal().devices());
         hear_out(&mut self.subscriber, &mut self.teller, &made).await;
         let journal = self.daemon.journal().clone();
         self.out.said("The daemon is stopped.")?;
@@ -369,28 +382,18 @@ impl Story {
             self.subscriber.end().await;
         }
         // Whoever ends the story early ends the instruments in the middle of their work.
-        Ok(account.is_flawless() && (account.agrees() || !self.chapter.told_to_its_end))
+        let whole = account.agrees() || !self.chapter.ended;
+        Ok(account.is_flawless() && whole && !self.chapter.fell_short)
     }
-}
-
-fn made(daemon: &Daemon) -> Made {
-    counted(&daemon.journal().devices())
 }
 
 fn counted(devices: &[DeviceStatus]) -> Made {
     devices.iter().map(|kept| (kept.device.to_string(), kept.last_sequence)).collect()
 }
 
-/// Waits a little for what is still on its way.
+/// Takes in what is still on its way.
 async fn hear_out(subscriber: &mut Subscriber, teller: &mut Teller, made: &Made) {
-    let deadline = Instant::now() + EARLY_END;
-    while subscriber.scores().missing(made) > 0 && Instant::now() < deadline {
-        if let Ok(Some(heard)) = tokio::time::timeout(LOOK, subscriber.heard()).await {
-            teller.take(&heard);
-        }
-    }
-    // What has arrived is counted; it is to be told as well.
-    while let Some(heard) = subscriber.heard_already() {
+    for heard in subscriber.hear_out(made, EARLY_END).await {
         teller.take(&heard);
     }
 }

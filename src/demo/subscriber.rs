@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::broker::Place;
-use super::score::{Counter, Scores};
+use super::score::{Counter, Made, Scores};
 
 /// Requests of the client library that wait; there are two at most.
 const REQUESTS: usize = 8;
@@ -21,6 +22,8 @@ const UNTOLD: usize = 1024;
 const AGAIN: Duration = Duration::from_millis(500);
 /// The largest packet the observer takes.
 const LARGEST_PACKET: u32 = 1 << 20;
+/// Between two looks at the count.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long the goodbye to a foreign broker may take.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -78,9 +81,18 @@ impl Subscriber {
         self.heard.recv().await
     }
 
-    /// The next event worth telling, if it is there already.
-    pub fn heard_already(&mut self) -> Option<Heard> {
-        self.heard.try_recv().ok()
+    /// Waits, no longer than `patience`, until all that was made has arrived; gives what is worth telling of it.
+    pub async fn hear_out(&mut self, made: &Made, patience: Duration) -> Vec<Heard> {
+        let deadline = Instant::now() + patience;
+        let mut heard = Vec::new();
+        while self.scores.borrow().missing(made) > 0 && Instant::now() < deadline {
+            // The last ones may not be worth telling: the count is looked at again all the same.
+            if let Ok(Some(one)) = tokio::time::timeout(LOOK, self.heard.recv()).await {
+                heard.push(one);
+            }
+        }
+        heard.extend(std::iter::from_fn(|| self.heard.try_recv().ok()));
+        heard
     }
 
     /// The count so far.
