@@ -34,7 +34,7 @@ fn the_story_ends_well_and_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().expect("a folder");
     // Whether or not somebody else has the usual port already, it is taken now.
     let taken = TcpListener::bind("127.0.0.1:1883");
-    let output = demo(&["--speed", "4800"], temporary.path()).output().expect("it starts");
+    let output = demo(&["--speed", "10"], temporary.path()).output().expect("it starts");
     drop(taken);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
@@ -42,14 +42,23 @@ fn the_story_ends_well_and_leaves_nothing_behind() {
         "Port 1883 is taken",
         "mosquitto_sub -h 127.0.0.1 -p ",
         "The run begins: 48 wells, 4 filter sets",
-        "Somebody paused the run",
+        "The robot samples the paused plate: 100 µl each of the wells A01 to F01 into column 1",
+        "samplings are published",
         "is overloaded",
         "The broker goes down",
         "The broker is back",
         "Everything that waited has arrived",
         "crashed on purpose, in the middle of its work",
         "Its supervisor started it again",
+        "The robot's cable is pulled",
+        "nobody heard: that it took from D01, E01, F01.",
+        "The daemon has lost the robot's line",
+        "The robot's line is back",
+        "A gap (robolector): ",
+        "liquid come out into D04, E04, F04 and had not seen it go in",
         "The run is over after 16 cycles",
+        "Its shot list names 30 wells. That is what was planned",
+        "The acquisition demo-plate is complete, says ",
     ] {
         assert!(told.contains(part), "{part:?} in: {told}");
     }
@@ -57,6 +66,10 @@ fn the_story_ends_well_and_leaves_nothing_behind() {
     assert_eq!(counted(&told, "missing"), 0, "{told}");
     assert_eq!(counted(&told, "out of order"), 0, "{told}");
     assert_eq!(counted(&told, "received"), counted(&told, "made") + counted(&told, "repeated"), "{told}");
+    assert_eq!(counted(&told, "wells sampled by the robot"), 30, "{told}");
+    assert_eq!(counted(&told, "sampling.completed"), 27, "all but the three whose cable was pulled: {told}");
+    assert_eq!(counted(&told, "acquisitions written"), 1, "{told}");
+    assert_eq!(counted(&told, "acquisition.completed"), 1, "{told}");
     assert!(is_empty(temporary.path()), "the temporary folder is gone");
 }
 

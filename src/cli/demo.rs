@@ -8,25 +8,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::demo::{self, Place, Plot};
 
-/// Eight hours of the instrument in a minute.
-const USUAL_SPEED: f64 = 480.0;
-
 /// See it work: no configuration, no other program.
 ///
-/// A simulated BioLector writes a run into a temporary folder, the daemon reads it as it grows, and a subscriber counts
-/// what arrives at a broker. In the middle the broker goes away for a while, and the task that reads the instrument
-/// crashes. Ends after about a minute, or with Ctrl-C, and leaves nothing behind.
+/// A simulated BioLector writes a run into a temporary folder, a simulated robot samples its plate in the pauses, and a
+/// simulated ZenoTOF measures the samples. The daemon follows all of it, and a subscriber counts what arrives at a broker.
+/// On the way the broker goes away for a while, the task that reads the BioLector crashes, and the robot's cable is pulled.
+/// Ends after about a minute, or with Ctrl-C, and leaves nothing behind.
 ///
 /// The exit code is 0 when nothing was lost and nothing came out of order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   instrumentd demo                                   about a minute
-  instrumentd demo --speed 4800                      some seconds
+  instrumentd demo --speed 10                        some seconds
   instrumentd demo --broker mqtt://localhost:1884    at a broker of your own")]
 pub struct Arguments {
-    /// Seconds of the instrument in one of yours.
-    #[arg(long, default_value_t = USUAL_SPEED, value_parser = speed)]
+    /// How many times as fast; at 1 a second is eight minutes of the instruments, and the story takes about a minute.
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
     /// A broker of your own, without user and without TLS, that speaks MQTT 5.
     #[arg(long, value_name = "URL")]

@@ -1,41 +1,38 @@
-//! The story: what happens on purpose, and what is told of it.
+//! The story: what happens on purpose, and when.
 
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use instrumentd_simulators::biolector::player::{Pace, Player, Switch};
-use instrumentd_simulators::biolector::{BiolectorRun, Milestone, Quirk, Settings as RunSettings};
-use tokio::sync::mpsc;
+use instrumentd_simulators::biolector::Milestone;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::account::Account;
 use super::broker::{self, Place};
+use super::cultivation::Cultivation;
 use super::folder::TemporaryFolder;
+use super::narrator::Narrator;
 use super::proxy::Proxy;
-use super::score::Score;
+use super::robot::{Robot, Sampled};
+use super::score::Made;
+use super::spectrometer::Spectrometer;
+use super::stage::{self, ROOT};
 use super::subscriber::{Heard, Subscriber};
-use crate::config::{self, Settings};
+use super::teller::Teller;
 use crate::daemon::Daemon;
 use crate::event::DeviceId;
+use crate::journal::DeviceStatus;
 
-/// The device's id.
-const DEVICE: &str = "biolector";
-/// The site's id.
-const SITE: &str = "demo";
-/// Topics of everything the daemon publishes here begin so.
-const ROOT: &str = "instrumentd/v1/demo";
-/// Cycles of the run, of half an hour of the instrument each.
-const CYCLES: u32 = 16;
 /// The cycle in the middle of which the broker goes, the one after which it is back, and the one in the middle of which
 /// the actor crashes.
 const BROKER_GOES: u64 = 6;
 const BROKER_RETURNS: u32 = 8;
-const ACTOR_CRASHES: u64 = 12;
+const ACTOR_CRASHES: u64 = 11;
 /// The filter set whose first reading is the middle of a cycle.
 const MIDDLE: u64 = 3;
-/// How long to wait, after the last row is written, for what is still on its way.
+/// How long to wait, after the instruments have done their last, for what is still on its way.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 /// How long a subscription on the loopback interface, or to the user's broker, may take.
 const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(10);
@@ -43,13 +40,11 @@ const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(10);
 const EARLY_END: Duration = Duration::from_secs(3);
 /// Between two looks at what nobody tells by itself.
 const LOOK: Duration = Duration::from_millis(100);
-/// Steps of the instrument that were not told yet; when it is full the instrument waits.
-const UNTOLD: usize = 64;
 
 /// How the story is to go.
 #[derive(Debug, Clone)]
 pub struct Plot {
-    /// Seconds of the instrument in one of ours.
+    /// How many times as fast as usual; 1 is about a minute.
     pub speed: f64,
     /// A broker of the user's, in place of the embedded one.
     pub broker: Option<Place>,
@@ -57,9 +52,10 @@ pub struct Plot {
 
 /// Tells the story; `stop` ends it early. True where nothing was lost and nothing came out of order.
 pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
-    let mut out = Narrator { begin: Instant::now() };
+    let out = Narrator::new();
     out.plain(
-        "A simulated BioLector Pro, the daemon, a broker and a subscriber, all in this process. Ctrl-C ends it.",
+        "A simulated BioLector Pro, a robot that samples its plate, a ZenoTOF 7600 that measures the samples, the daemon,\n\
+         a broker and a subscriber, all in this process. Ctrl-C ends it.",
     )?;
     let folder = TemporaryFolder::new().context("cannot make a temporary folder")?;
     let own = plot.broker.is_none();
@@ -79,7 +75,7 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
         "  listen   mosquitto_sub -h {} -p {} -t '{ROOT}/#' -V 5     (from another terminal)\n",
         broker.host, broker.port
     ))?;
-    let mut subscriber = Subscriber::start(&broker, &format!("{ROOT}/devices/{DEVICE}"));
+    let mut subscriber = Subscriber::start(&broker, ROOT);
     if !subscriber.wait_until_ready(SUBSCRIBED_WITHIN).await {
         anyhow::bail!(
             "no subscription at the broker {}:{}; is it there, and does it speak MQTT 5?",
@@ -88,71 +84,26 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
         );
     }
     let proxy = Proxy::start(broker).await.context("cannot open a port for the proxy")?;
-    let daemon = Daemon::start(settings(folder.path(), &proxy)?, Path::new("the demo")).await?;
-    out.said("The daemon runs and watches the instrument's folder.")?;
-
-    let (milestones, instrument, switch) = start_instrument(folder.path(), plot.speed)?;
-    let device: DeviceId = DEVICE.parse()?;
-    let mut story =
-        Story { out, daemon, device, proxy, subscriber, chapter: Chapter::default(), latest: Latest::default() };
-    story.run(milestones, &stop).await?;
-    switch.off();
-    tokio::task::spawn_blocking(move || instrument.join())
-        .await?
-        .map_err(|_| anyhow::anyhow!("the instrument panicked"))??;
-    story.end(own).await
-}
-
-/// The configuration that the daemon gets, as a user would write it.
-fn settings(folder: &Path, proxy: &Proxy) -> anyhow::Result<Settings> {
-    let text = format!(
-        "[site]\nid = \"{SITE}\"\nnode = \"demo\"\n\
-         [journal]\npath = \"journal.db\"\n\
-         [brokers.main]\nhost = \"{}\"\nport = {}\n\
-         [devices.{DEVICE}]\nprofile = \"biolector-pro\"\ntime_zone = \"UTC\"\n\
-         files = {{ folder = \"results\", backfill = \"all\" }}\n",
-        proxy.address().ip(),
-        proxy.address().port()
-    );
-    std::fs::create_dir(folder.join("results")).context("cannot make the instrument's folder")?;
-    config::parse(&text, "the demonstration's configuration", folder)
-        .map(|loaded| loaded.settings)
-        .map_err(|problems| anyhow::anyhow!("{problems}"))
-}
-
-/// An instrument's thread.
-type Instrument = std::thread::JoinHandle<anyhow::Result<()>>;
-
-/// The instrument in a thread of its own, what it has to tell, and its switch.
-fn start_instrument(folder: &Path, speed: f64) -> anyhow::Result<(mpsc::Receiver<Milestone>, Instrument, Switch)> {
-    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).datetime();
-    let run = BiolectorRun::new(RunSettings {
-        cycles: CYCLES,
-        filtersets: 4,
-        cycle_seconds: 1800,
-        growth_hours: 6.0,
-        pause_every: Some(3),
-        overload_above: Some(900.0),
-        start: now,
-        process: 1,
-        protocol: "Demo".to_owned(),
-        quirks: [Quirk::LateComments].into(),
-        ..RunSettings::default()
-    })?;
-    let player = Player::start(run, folder.join("results"), Pace::Times(speed), UNTOLD);
-    let switch = player.switch();
-    let (tell, milestones) = mpsc::channel(UNTOLD);
-    let thread = std::thread::Builder::new().name("instrument".to_owned()).spawn(move || {
-        for step in player.done() {
-            for milestone in step.milestones {
-                if tell.blocking_send(milestone).is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        player.join().map_err(anyhow::Error::from)
-    })?;
-    Ok((milestones, thread, switch))
+    let settings = stage::settings(folder.path(), &proxy)?;
+    let pace = plot.speed * stage::USUAL_PACE;
+    let robot = Robot::start(folder.path(), pace)?;
+    let daemon = Daemon::start(settings, std::path::Path::new("the demo")).await?;
+    out.said("The daemon runs: it watches two folders, and taps the line between the robot and its control software.")?;
+    let story = Story {
+        out,
+        pace,
+        place: folder.path().to_owned(),
+        daemon,
+        biolector: stage::BIOLECTOR.parse()?,
+        proxy,
+        subscriber,
+        chapter: Chapter::default(),
+        teller: Teller::default(),
+        robot,
+        spectrometer: None,
+    };
+    let cultivation = Cultivation::begin(folder.path(), pace)?;
+    story.play(cultivation, &stop, own).await
 }
 
 /// What is going on.
@@ -160,38 +111,50 @@ fn start_instrument(folder: &Path, speed: f64) -> anyhow::Result<(mpsc::Receiver
 struct Chapter {
     /// The broker was taken away and is not back.
     broker_gone: bool,
-    /// When it came back, and how many events had to arrive until all that waited was there.
-    broker_back: Option<(Instant, u64)>,
+    /// When it came back, and what had to arrive until all that waited was there.
+    broker_back: Option<(Instant, Made)>,
     /// When the actor was crashed, and how often it had been restarted before.
     crashed: Option<(Instant, u64)>,
-    /// The last row is written.
-    written: Option<Instant>,
-    /// The subscriber has heard that the run is over.
-    completed: bool,
-    /// An overloaded reading was told of.
-    overload_told: bool,
-}
-
-/// The latest values of the well that the story follows.
-#[derive(Debug, Default)]
-struct Latest {
-    biomass: Option<f64>,
-    ph: Option<f64>,
-    oxygen: Option<f64>,
+    /// Samplings that were told of, heard or not.
+    sampled_told: usize,
+    /// The BioLector's last row is written.
+    run_written: bool,
+    /// Since when the story waits for the same: for the robot to finish, or for what the instruments' last made.
+    waits: Option<Instant>,
+    /// It came to its end.
+    ended: bool,
+    /// Not all of it came about in time.
+    fell_short: bool,
 }
 
 struct Story {
     out: Narrator,
+    /// Seconds of the instruments in one of ours.
+    pace: f64,
+    place: PathBuf,
     daemon: Daemon,
-    device: DeviceId,
+    biolector: DeviceId,
     proxy: Proxy,
     subscriber: Subscriber,
     chapter: Chapter,
-    latest: Latest,
+    teller: Teller,
+    robot: Robot,
+    spectrometer: Option<Spectrometer>,
 }
 
 impl Story {
-    async fn run(&mut self, mut milestones: mpsc::Receiver<Milestone>, stop: &CancellationToken) -> anyhow::Result<()> {
+    async fn play(
+        mut self,
+        mut cultivation: Cultivation,
+        stop: &CancellationToken,
+        own_broker: bool,
+    ) -> anyhow::Result<bool> {
+        self.run(&mut cultivation, stop).await?;
+        cultivation.end().await?;
+        self.end(own_broker).await
+    }
+
+    async fn run(&mut self, cultivation: &mut Cultivation, stop: &CancellationToken) -> anyhow::Result<()> {
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
@@ -201,13 +164,15 @@ impl Story {
                     self.proxy.mend();
                     return Ok(());
                 }
-                Some(milestone) = milestones.recv() => self.happened(&milestone)?,
+                Some(milestone) = cultivation.next() => self.happened(&milestone)?,
                 Some(heard) = self.subscriber.heard() => {
                     self.heard(&heard)?;
                     self.act_on(&heard).await?;
                 }
                 _ = look.tick() => {
-                    if self.looked()? {
+                    self.look_at_broker_and_actor()?;
+                    self.look_at_robot()?;
+                    if self.look_for_the_end()? {
                         return Ok(());
                     }
                 }
@@ -216,25 +181,28 @@ impl Story {
     }
 
     /// The number of events in the journal.
-    fn made(&self) -> u64 {
-        let devices = self.daemon.journal().devices();
-        devices.into_iter().find(|kept| kept.device == self.device).map_or(0, |kept| kept.last_sequence)
+    fn made(&self) -> Made {
+        counted(&self.daemon.journal().devices())
     }
 
     fn waiting(&self) -> u64 {
-        self.subscriber.score().missing(self.made())
+        self.subscriber.scores().missing(&self.made())
     }
 
-    /// Something happened at the instrument.
+    /// Something happened at the BioLector.
     fn happened(&mut self, milestone: &Milestone) -> io::Result<()> {
         match milestone {
             Milestone::CycleWritten(BROKER_RETURNS..) if self.chapter.broker_gone => self.give_broker_back(),
             Milestone::CycleWritten(cycle) if self.chapter.broker_gone => self.out.said(&format!(
-                "The instrument has written cycle {cycle}; {} events wait in the journal.",
+                "The BioLector has written cycle {cycle}; {} events wait in the journal.",
                 self.waiting()
             )),
+            Milestone::PauseBegan => {
+                self.robot.plate_is_free();
+                Ok(())
+            }
             Milestone::Ended => {
-                self.chapter.written = Some(Instant::now());
+                self.chapter.run_written = true;
                 Ok(())
             }
             _ => Ok(()),
@@ -251,36 +219,7 @@ impl Story {
 
     /// The subscriber heard something new.
     fn heard(&mut self, heard: &Heard) -> io::Result<()> {
-        let data = &heard.data;
-        let name = heard.event_type.trim_start_matches("instrumentd.").trim_end_matches(".v1");
-        match name {
-            "cultivation.started" => {
-                let channels = data["channels"].as_array().map_or(0, Vec::len);
-                self.out.said(&format!("The run begins: 48 wells, {channels} filter sets. From here on we follow well A01."))
-            }
-            "cultivation.measured" => self.reading(heard),
-            "cultivation.cycle-completed" => {
-                let count = |member: &str| -> u64 {
-                    let channels = data["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
-                    channels.iter().filter_map(|channel| channel[member].as_u64()).sum()
-                };
-                let unusable = match count("invalid") {
-                    0 => String::new(),
-                    invalid => format!(", {invalid} of them overloaded"),
-                };
-                let (cycle, seen) = (data["cycle"].as_u64().unwrap_or_default(), count("seen"));
-                self.out.said(&format!("Cycle {cycle:>2}: {seen} readings{unusable}. {}", self.latest))
-            }
-            "cultivation.paused" => self.out.said(
-                "Somebody paused the run and opened the cover for a sample; the instrument writes it down when it is over.",
-            ),
-            "cultivation.completed" | "cultivation.stopped" => {
-                self.chapter.completed = true;
-                self.out.said(&format!("The run is over after {} cycles.", data["cycles"]))
-            }
-            "device.gap" => self.out.said(&format!("A gap: {}", data["text"].as_str().unwrap_or("no reason given"))),
-            _ => Ok(()),
-        }
+        self.teller.take(heard).map_or(Ok(()), |text| self.out.said(&text))
     }
 
     /// Some readings are the cue for a misfortune, in the middle of a cycle when messages are under way.
@@ -293,54 +232,34 @@ impl Story {
             Some(BROKER_GOES) => {
                 self.proxy.cut();
                 self.chapter.broker_gone = true;
-                self.out.act("The broker goes down: its connections are cut, new ones are refused. The instrument knows nothing of it.")
+                self.out.act("The broker goes down: its connections are cut, new ones are refused. The instruments know nothing of it.")
             }
             Some(ACTOR_CRASHES) => {
-                let restarts = self.daemon.board().device(&self.device).map_or(0, |state| state.restarts.0);
+                let restarts = self.daemon.board().device(&self.biolector).map_or(0, |state| state.restarts.0);
                 self.chapter.crashed = Some((Instant::now(), restarts));
-                self.out.act("The task that reads the instrument is crashed on purpose, in the middle of its work.")?;
-                self.daemon.crash(&self.device).await;
+                self.out.act("The task that reads the BioLector is crashed on purpose, in the middle of its work.")?;
+                self.daemon.crash(&self.biolector).await;
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn reading(&mut self, heard: &Heard) -> io::Result<()> {
-        let data = &heard.data;
-        if data["quality"] == "overload" && !self.chapter.overload_told {
-            self.chapter.overload_told = true;
-            let text = |member: &str| data[member].as_str().unwrap_or("?").to_owned();
-            return self.out.said(&format!(
-                "Well {}: the detector of {} is overloaded. The reading is published all the same, with quality `overload`.",
-                text("well"),
-                text("channel")
-            ));
+    fn look_at_broker_and_actor(&mut self) -> io::Result<()> {
+        // At a great speed the run may be over before the broker went.
+        if self.chapter.broker_gone && self.chapter.run_written {
+            self.give_broker_back()?;
         }
-        if let (Some("A01"), Some(value)) = (data["well"].as_str(), data["value"].as_f64()) {
-            match data["kind"].as_str() {
-                Some("biomass") if data["filterset"] == 1 => self.latest.biomass = Some(value),
-                Some("ph") => self.latest.ph = Some(value),
-                Some("do") => self.latest.oxygen = Some(value),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks at what nobody tells by itself; true when the story is over.
-    fn looked(&mut self) -> io::Result<bool> {
-        let score = self.subscriber.score();
-        if let Some((since, until)) = self.chapter.broker_back
-            && score.different >= until
+        if let Some((since, until)) = &self.chapter.broker_back
+            && self.subscriber.scores().missing(until) == 0
         {
-            self.chapter.broker_back = None;
             let seconds = since.elapsed().as_secs_f64();
+            self.chapter.broker_back = None;
             self.out
                 .said(&format!("Everything that waited has arrived, {seconds:.1} s after the broker came back."))?;
         }
         if let Some((since, before)) = self.chapter.crashed
-            && let Some(state) = self.daemon.board().device(&self.device)
+            && let Some(state) = self.daemon.board().device(&self.biolector)
             && state.restarts.0 > before
             && state.actor == "running"
         {
@@ -351,90 +270,130 @@ impl Story {
                 "Its supervisor started it again after {seconds:.1} s ({reason}); it goes on where the journal says it was."
             ))?;
         }
-        let Some(written) = self.chapter.written else { return Ok(false) };
-        // At a great speed the run may be over before the broker went.
-        if self.chapter.broker_gone {
-            self.give_broker_back()?;
-        }
-        let all_there = self.chapter.completed && score.missing(self.made()) == 0;
-        if !all_there && written.elapsed() > LAST_WORDS {
-            self.out.said("Not everything has arrived in time; the count says what.")?;
-            return Ok(true);
-        }
-        Ok(all_there)
+        Ok(())
     }
 
-    /// Stops the daemon and counts.
-    async fn end(mut self, own_broker: bool) -> anyhow::Result<bool> {
-        let deadline = Instant::now() + EARLY_END;
-        while self.waiting() > 0 && Instant::now() < deadline {
-            tokio::time::sleep(LOOK).await;
+    /// Lets the robot do what is due, and tells of what it has done.
+    fn look_at_robot(&mut self) -> anyhow::Result<()> {
+        let rested = self.robot.is_resting();
+        // The subscriber has everything of it that there is to have.
+        if rested && self.teller.samplings >= self.robot.heard() {
+            self.teller.samplings().map_or(Ok(()), |text| self.out.said(&text))?;
+            self.teller.unexplained().map_or(Ok(()), |text| self.out.said(&text))?;
         }
-        let journal = self.daemon.journal().clone();
-        self.out.said("The daemon is stopped.")?;
-        self.daemon.stop().await;
-        let kept = journal.devices().into_iter().find(|kept| kept.device == self.device);
-        let made = kept.map_or(0, |kept| kept.last_sequence);
-        let deadline = Instant::now() + EARLY_END;
-        while self.subscriber.score().missing(made) > 0 && Instant::now() < deadline {
-            tokio::time::sleep(LOOK).await;
+        if let Some(errand) = self.robot.look()? {
+            if errand.pulls_cable {
+                self.out.act("The robot's cable is pulled in the middle of the next command, for some seconds of its time. It works on.")?;
+            }
+            let broker = if self.chapter.broker_gone { ", broker or no broker" } else { "" };
+            self.out.act(&format!("The robot samples the paused plate{broker}: {}.", errand.in_words()))?;
         }
-        let score = self.subscriber.score();
-        let why = match score.repeated {
-            0 => "",
-            _ => "   the same event with the same id, because nobody can say what a cut connection still carried",
-        };
-        self.out.plain(&format!(
-            "\nThe subscriber, which knows nothing of the daemon, has counted:\n\
-             \x20 made          {made:>6}   events in the journal\n\
-             \x20 received      {:>6}   messages\n\
-             \x20 missing       {:>6}\n\
-             \x20 repeated      {:>6}{why}\n\
-             \x20 out of order  {:>6}",
-            score.received,
-            score.missing(made),
-            score.repeated,
-            score.out_of_order
-        ))?;
-        if !own_broker {
-            let topics = ["nodes/demo/state", "devices/biolector/info", "devices/biolector/state"];
-            self.subscriber.forget(&topics.map(|topic| format!("{ROOT}/{topic}"))).await;
-            self.subscriber.end().await;
-        }
-        Ok(is_flawless(&score, made))
-    }
-}
-
-/// Whether nothing was lost and nothing came out of order. Repeated messages are in the contract.
-fn is_flawless(score: &Score, made: u64) -> bool {
-    made > 0 && score.missing(made) == 0 && score.out_of_order == 0 && score.unreadable == 0
-}
-
-impl std::fmt::Display for Latest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let (Some(biomass), Some(ph), Some(oxygen)) = (self.biomass, self.ph, self.oxygen) {
-            write!(f, "A01: biomass {biomass:.1}, pH {ph:.2}, oxygen {oxygen:.0} %")?;
+        if self.robot.is_resting() {
+            let new = self.robot.sampled().get(self.chapter.sampled_told..).unwrap_or_default();
+            let lost: Vec<&str> =
+                new.iter().filter(|sampled| !sampled.heard).map(|sampled| sampled.from.as_str()).collect();
+            if !lost.is_empty() {
+                self.out.said(&format!(
+                    "What the robot did without a cable nobody heard: that it took from {}. That is lost, and no event makes it up.",
+                    lost.join(", ")
+                ))?;
+            }
+            self.chapter.sampled_told = self.robot.sampled().len();
         }
         Ok(())
     }
-}
 
-/// Says things on the terminal, with the time since the beginning.
-struct Narrator {
-    begin: Instant,
-}
-
-impl Narrator {
-    fn plain(&mut self, text: &str) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{text}")
+    /// Begins the last act, and sees whether all is over.
+    fn look_for_the_end(&mut self) -> anyhow::Result<bool> {
+        if !self.chapter.run_written {
+            return Ok(false);
+        }
+        if !self.robot.is_idle() {
+            // It waits for a reader: without one it never ends.
+            return self.is_late("The robot's line was not read in time; the count says what was.");
+        }
+        let Some(spectrometer) = &mut self.spectrometer else {
+            let wells: Vec<String> = self.robot.sampled().iter().map(|sampled| sampled.to.clone()).collect();
+            self.out.act(&format!(
+                "The ZenoTOF measures the {} samples, as if an Echo ejected them. The Echo has no driver yet: all there is of it is the shot list, which is what was planned.",
+                wells.len()
+            ))?;
+            self.chapter.waits = None;
+            self.spectrometer = Some(Spectrometer::begin(&self.place, self.pace, wells.into_iter())?);
+            return Ok(false);
+        };
+        if !spectrometer.look() {
+            return Ok(false);
+        }
+        let teller = &self.teller;
+        let told = teller.run_completed
+            && teller.samplings >= self.robot.heard()
+            && teller.acquisitions >= spectrometer.written
+            && self.chapter.broker_back.is_none()
+            && self.chapter.crashed.is_none();
+        self.chapter.ended = told && self.waiting() == 0;
+        if self.chapter.ended {
+            return Ok(true);
+        }
+        self.is_late("Not everything has arrived in time; the count says what.")
     }
 
-    fn said(&mut self, text: &str) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{:5.1} s   {text}", self.begin.elapsed().as_secs_f64())
+    /// Whether it was waited long enough for the same; says so then.
+    fn is_late(&mut self, text: &str) -> anyhow::Result<bool> {
+        let since = *self.chapter.waits.get_or_insert_with(Instant::now);
+        self.chapter.fell_short = since.elapsed() > LAST_WORDS;
+        if self.chapter.fell_short {
+            self.out.said(text)?;
+        }
+        Ok(self.chapter.fell_short)
     }
 
-    /// Something that is done on purpose.
-    fn act(&mut self, text: &str) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{:5.1} s * {text}", self.begin.elapsed().as_secs_f64())
+    /// Stops the instruments and the daemon, and counts.
+    async fn end(mut self, own_broker: bool) -> anyhow::Result<bool> {
+        let written = match self.spectrometer.take() {
+            None => 0,
+            Some(mut spectrometer) => {
+                spectrometer.look();
+                let written = spectrometer.written;
+                spectrometer.end().await?;
+                written
+            }
+        };
+        let sampled: Vec<Sampled> = self.robot.end().await?;
+        let mut made = counted(&self.daemon.journal().devices());
+        hear_out(&mut self.subscriber, &mut self.teller, &made).await;
+        let journal = self.daemon.journal().clone();
+        self.out.said("The daemon is stopped.")?;
+        self.daemon.stop().await;
+        made = counted(&journal.devices());
+        hear_out(&mut self.subscriber, &mut self.teller, &made).await;
+        let account = Account {
+            made,
+            scores: self.subscriber.scores(),
+            sampled: sampled.len(),
+            sampled_heard: sampled.iter().filter(|sampled| sampled.heard).count(),
+            samplings: self.teller.samplings,
+            written,
+            acquisitions: self.teller.acquisitions,
+        };
+        self.out.plain(&format!("\n{account}"))?;
+        if !own_broker {
+            self.subscriber.forget(&stage::retained_topics()).await;
+            self.subscriber.end().await;
+        }
+        // Whoever ends the story early ends the instruments in the middle of their work.
+        let whole = account.agrees() || !self.chapter.ended;
+        Ok(account.is_flawless() && whole && !self.chapter.fell_short)
+    }
+}
+
+fn counted(devices: &[DeviceStatus]) -> Made {
+    devices.iter().map(|kept| (kept.device.to_string(), kept.last_sequence)).collect()
+}
+
+/// Takes in what is still on its way.
+async fn hear_out(subscriber: &mut Subscriber, teller: &mut Teller, made: &Made) {
+    for heard in subscriber.hear_out(made, EARLY_END).await {
+        teller.take(&heard);
     }
 }

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::broker::Place;
-use super::score::{Counter, Score};
+use super::score::{Counter, Made, Scores};
 
 /// Requests of the client library that wait; there are two at most.
 const REQUESTS: usize = 8;
@@ -21,6 +22,8 @@ const UNTOLD: usize = 1024;
 const AGAIN: Duration = Duration::from_millis(500);
 /// The largest packet the observer takes.
 const LARGEST_PACKET: u32 = 1 << 20;
+/// Between two looks at the count.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long the goodbye to a foreign broker may take.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -29,6 +32,9 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub struct Heard {
     id: String,
     sequence: String,
+    /// The device, from the topic.
+    #[serde(skip)]
+    pub device: String,
     /// The CloudEvents type.
     #[serde(rename = "type")]
     pub event_type: String,
@@ -42,14 +48,14 @@ pub struct Heard {
 pub struct Subscriber {
     client: AsyncClient,
     heard: mpsc::Receiver<Heard>,
-    score: watch::Receiver<Score>,
+    scores: watch::Receiver<Scores>,
     ready: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
 
 impl Subscriber {
-    /// Connects to the broker and subscribes to the events of one device.
-    pub fn start(broker: &Place, device_topic: &str) -> Self {
+    /// Connects to the broker and subscribes to the events of all devices under `root`.
+    pub fn start(broker: &Place, root: &str) -> Self {
         let name = format!("instrumentd-demo-observer-{}", std::process::id());
         let mut options = MqttOptions::new(name, broker.host.clone(), broker.port);
         let mut properties = ConnectProperties::new();
@@ -58,11 +64,11 @@ impl Subscriber {
         options.set_keep_alive(Duration::from_secs(10));
         let (client, events) = AsyncClient::new(options, REQUESTS);
         let (tell, heard) = mpsc::channel(UNTOLD);
-        let (count, score) = watch::channel(Score::default());
+        let (count, scores) = watch::channel(Scores::default());
         let (up, ready) = watch::channel(false);
-        let filter = format!("{device_topic}/events/#");
-        let task = tokio::spawn(listen(events, client.clone(), filter, tell, count, up));
-        Self { client, heard, score, ready, task }
+        let devices = format!("{root}/devices/");
+        let task = tokio::spawn(listen(events, client.clone(), devices, tell, count, up));
+        Self { client, heard, scores, ready, task }
     }
 
     /// Waits until the subscription stands; false where it does not within `patience`.
@@ -75,9 +81,23 @@ impl Subscriber {
         self.heard.recv().await
     }
 
+    /// Waits, no longer than `patience`, until all that was made has arrived; gives what is worth telling of it.
+    pub async fn hear_out(&mut self, made: &Made, patience: Duration) -> Vec<Heard> {
+        let deadline = Instant::now() + patience;
+        let mut heard = Vec::new();
+        while self.scores.borrow().missing(made) > 0 && Instant::now() < deadline {
+            // The last ones may not be worth telling: the count is looked at again all the same.
+            if let Ok(Some(one)) = tokio::time::timeout(LOOK, self.heard.recv()).await {
+                heard.push(one);
+            }
+        }
+        heard.extend(std::iter::from_fn(|| self.heard.try_recv().ok()));
+        heard
+    }
+
     /// The count so far.
-    pub fn score(&self) -> Score {
-        *self.score.borrow()
+    pub fn scores(&self) -> Scores {
+        self.scores.borrow().clone()
     }
 
     /// Removes retained messages from a broker that is not ours.
@@ -103,12 +123,13 @@ impl Subscriber {
 async fn listen(
     mut events: EventLoop,
     client: AsyncClient,
-    filter: String,
+    devices: String,
     tell: mpsc::Sender<Heard>,
-    count: watch::Sender<Score>,
+    count: watch::Sender<Scores>,
     up: watch::Sender<bool>,
 ) {
     let mut counter = Counter::default();
+    let filter = format!("{devices}+/events/#");
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
@@ -119,16 +140,15 @@ async fn listen(
                 up.send_replace(true);
             }
             Ok(Event::Incoming(Packet::Publish(message))) => {
-                let heard = serde_json::from_slice::<Heard>(&message.payload).ok();
-                let heard = heard.and_then(|heard| heard.sequence.parse().ok().map(|sequence| (heard, sequence)));
+                let heard = read(&message.payload, &message.topic, &devices);
                 let first = match &heard {
-                    Some((heard, sequence)) => counter.count(&heard.id, *sequence),
+                    Some((heard, sequence)) => counter.count(&heard.device, &heard.id, *sequence),
                     None => {
                         counter.unreadable();
                         false
                     }
                 };
-                count.send_replace(counter.score());
+                count.send_replace(counter.scores());
                 if let Some((heard, _)) = heard.filter(|(heard, _)| first && worth_telling(heard)) {
                     // The story is over when nobody listens; counting goes on.
                     let _ = tell.send(heard).await;
@@ -144,11 +164,31 @@ async fn listen(
     }
 }
 
-/// Whether the story needs the event: of the many readings only those of one well, and those without a value.
+/// An event and its sequence; `None` where the message is none.
+fn read(payload: &[u8], topic: &[u8], devices: &str) -> Option<(Heard, u64)> {
+    let mut heard = serde_json::from_slice::<Heard>(payload).ok()?;
+    let topic = std::str::from_utf8(topic).ok()?;
+    heard.device = topic.strip_prefix(devices)?.split('/').next()?.to_owned();
+    let sequence = heard.sequence.parse().ok()?;
+    Some((heard, sequence))
+}
+
+/// Whether the story needs the event: of the many readings only those of one well, and those without a value; of the
+/// robot's steps those without a beginning.
 fn worth_telling(heard: &Heard) -> bool {
+    let data = &heard.data;
     match heard.event_type.as_str() {
-        "instrumentd.cultivation.measured.v1" => heard.data["quality"] != "ok" || heard.data["well"] == "A01",
-        "instrumentd.cultivation.environment.v1" | "instrumentd.cultivation.referenced.v1" => false,
+        "instrumentd.cultivation.measured.v1" => data["quality"] != "ok" || data["well"] == "A01",
+        "instrumentd.sampling.dispensed.v1" => is_without_aspirate(data),
+        "instrumentd.cultivation.environment.v1"
+        | "instrumentd.cultivation.referenced.v1"
+        | "instrumentd.sampling.aspirated.v1"
+        | "instrumentd.acquisition.progressed.v1" => false,
         _ => true,
     }
+}
+
+/// Whether liquid came out of a tip into which the daemon never saw it go.
+fn is_without_aspirate(data: &Value) -> bool {
+    data["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "no-aspirate"))
 }
