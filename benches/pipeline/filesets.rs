@@ -37,9 +37,8 @@ pub fn hashing() {
         events,
     );
     let (set, members) = loop {
-        match said.blocking_recv().expect("the link lives") {
-            SetEvent::Looked { set, seen, .. } => break (set, seen.members),
-            _ => {}
+        if let SetEvent::Looked { set, seen, .. } = said.blocking_recv().expect("the link lives") {
+            break (set, seen.members);
         }
     };
     let (mut ours, mut plain) = (f64::MAX, f64::MAX);

@@ -181,7 +181,10 @@ pub fn wait_online(deliveries: &Receiver<Delivery>, devices: usize) {
     let mut connected = std::collections::BTreeSet::new();
     while connected.len() < devices {
         let delivery = deliveries.recv_timeout(Duration::from_secs(30)).expect("the daemon comes online");
-        if delivery.topic.ends_with("/state") && String::from_utf8_lossy(&delivery.payload).contains("\"connected\"") {
+        if delivery.topic.contains("/devices/")
+            && delivery.topic.ends_with("/state")
+            && String::from_utf8_lossy(&delivery.payload).contains("\"connected\"")
+        {
             connected.insert(delivery.topic);
         }
     }

@@ -7,19 +7,20 @@ use instrument_proto::geometry::{Position, YAxis};
 use instrumentd_simulators::robolector::{Deck, Place};
 use rustix::pty::{self, OpenptFlags};
 
-/// The channels that work: so many events each exchange gives, which is one for each of its two lines.
-pub const CHANNELS: usize = 2;
+use crate::place::Delivery;
 
 /// The far end of a line that a daemon listens to.
 pub struct Robot {
     pub near: String,
     far: File,
-    wells: Vec<[Position; CHANNELS]>,
+    channels: usize,
+    wells: Vec<[Position; 2]>,
     exchanges: usize,
 }
 
 impl Robot {
-    pub fn new() -> Self {
+    /// A robot of which one channel works, or two: so many events each exchange gives. With two that is one for each of its lines.
+    pub fn new(channels: usize) -> Self {
         let far = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pty");
         pty::grantpt(&far).expect("granted");
         pty::unlockpt(&far).expect("unlocked");
@@ -27,7 +28,7 @@ impl Robot {
         let deck = deck();
         let well = |row, column| deck.centre(&Place::new("cultures", row, column)).expect("a well");
         let wells = (0..8).map(|column| [well(0, column), well(1, column)]).collect();
-        Self { near, far: File::from(far), wells, exchanges: 0 }
+        Self { near, far: File::from(far), channels, wells, exchanges: 0 }
     }
 
     /// The next command and its reply. In turn, liquid is drawn from wells of the culture plate and given back: that mixes, and each channel's part
@@ -38,9 +39,10 @@ impl Robot {
         let id = number % 9999 + 1;
         let [one, two] = self.wells[number / 2 % self.wells.len()];
         let (code, volume) = if number.is_multiple_of(2) { ("AS", "av") } else { ("DS", "dv") };
-        let at = format!("xp{:05} {:05} 00000&yp{:04} {:04} 0000&", one.x, two.x, one.y, two.y);
+        let (two, works) = if self.channels == 2 { (two, 1) } else { (Position { x: 0, y: 0 }, 0) };
+        let at = format!("tm1 {works} 0&xp{:05} {:05} 00000&yp{:04} {:04} 0000&", one.x, two.x, one.y, two.y);
         let command = format!(
-            "C0{code}id{id:04}at0 0 0&tm1 1 0&{at}th2450te2450lp2000 2000 2000&ch000 000 000&zl1866 1866 1866&\
+            "C0{code}id{id:04}at0 0 0&{at}th2450te2450lp2000 2000 2000&ch000 000 000&zl1866 1866 1866&\
              po0100 0100 0100&zu0032 0032 0032&zr06180 06180 06180&zx1866 1866 1866&ip0000 0000 0000&it0 0 0&\
              fp0000 0000 0000&{volume}01072 01072 00000&as1000 1000 1000&ta000 000 000&ba0000 0000 0000&oa000 000 000&\
              lm0 0 0&ll1 1 1&lv1 1 1&zo000 000 000&ld00 00 00&de0020 0020 0020&wt10 10 10&gi000 000 000&gj0gk0lk0 0 0&\r\n"
@@ -69,10 +71,11 @@ pub fn biolector(folder: &std::path::Path) -> &'static str {
     "[devices.biolector]\nprofile = \"biolector-pro\"\ntime_zone = \"Europe/Berlin\"\nfiles = { folder = \"results\" }\n"
 }
 
-/// Whether an event of this topic is one of those that [`Robot::exchange`] leads to.
-pub fn is_counted(topic: &str) -> bool {
-    assert!(!topic.ends_with("device/gap"), "something was lost: {topic}");
-    ["sampling/aspirated", "sampling/dispensed"].iter().any(|end| topic.ends_with(end))
+/// Whether an event is one of those that [`Robot::exchange`] leads to.
+pub fn is_counted(event: &Delivery) -> bool {
+    let text = String::from_utf8_lossy(&event.payload);
+    assert!(!event.topic.ends_with("device/gap"), "something was lost: {text}");
+    ["sampling/aspirated", "sampling/dispensed"].iter().any(|end| event.topic.ends_with(end))
 }
 
 fn deck() -> Deck {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::latency::{paced, receive};
 use crate::place::{Broker, Daemon, subscribe, wait_online};
-use crate::robot::{CHANNELS, Robot, biolector, is_counted};
+use crate::robot::{Robot, biolector, is_counted};
 use crate::{Wanted, verdict};
 
 const ROBOTS: usize = 64;
@@ -16,7 +16,7 @@ pub fn measure() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(broker) = Broker::start(folder.path()) else { return };
     let deliveries = subscribe(broker.port, "instrumentd/v1/#");
-    let mut robots: Vec<Robot> = (0..ROBOTS).map(|_| Robot::new()).collect();
+    let mut robots: Vec<Robot> = (0..ROBOTS).map(|_| Robot::new(2)).collect();
     let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the project");
     let mut tables = biolector(folder.path()).to_owned();
     for (number, robot) in robots.iter().enumerate() {
@@ -37,13 +37,14 @@ pub fn measure() {
         });
         robot.say(&line);
     });
-    let expected = ROBOTS * RATE * SECONDS / 2 * CHANNELS;
+    // Two channels work: an event for each line.
+    let expected = ROBOTS * RATE * SECONDS;
     let mut of_robot = std::collections::BTreeMap::<String, usize>::new();
     for _ in 0..expected {
         let topic = loop {
-            let topic = receive(&deliveries).topic;
-            if is_counted(&topic) {
-                break topic;
+            let event = receive(&deliveries);
+            if is_counted(&event) {
+                break event.topic;
             }
         };
         *of_robot.entry(topic).or_default() += 1;

@@ -5,21 +5,22 @@ use std::time::{Duration, Instant};
 
 use crate::latency::{compare, millis, paced, receive};
 use crate::place::{Broker, Daemon, Delivery, subscribe, wait_online};
-use crate::robot::{CHANNELS, Robot, biolector, is_counted};
+use crate::robot::{Robot, biolector, is_counted};
 use crate::{Wanted, bare, verdict};
 
 const LINES: usize = 2000;
 const EVERY: Duration = Duration::from_millis(5);
 const BURST: usize = 20_000;
 
-/// Last byte on the wire to the event, at 200 lines and 200 events a second, against a bare pipeline fed in the same way in the same run.
+/// Last byte on the wire to the event, at 200 lines a second, of which every second one completes an event, against a bare pipeline that is fed the same
+/// lines in the same run and passes on each.
 pub fn line() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(broker) = Broker::start(folder.path()) else { return };
 
     // The bare pipeline: every line is one row.
     let deliveries = subscribe(broker.port, "bare/events");
-    let mut robot = Robot::new();
+    let mut robot = Robot::new(1);
     let pipe = {
         let (near, port) = (robot.near.clone(), broker.port);
         std::thread::spawn(move || bare::pipeline(port, |line| bare::serial(&near, line)))
@@ -30,14 +31,12 @@ pub fn line() {
     drop(robot);
     let _ = pipe.join();
 
-    // The daemon: every second line is a reply, which each of two channels makes an event of.
-    let (daemon, mut robot, deliveries) = listening(&broker);
+    // The daemon: every second line is a reply, which makes an event.
+    let (daemon, mut robot, deliveries) = listening(&broker, 1);
     warm_up(&mut robot, &deliveries, is_counted);
     let written = feed(&mut robot);
-    let mut ours = Vec::with_capacity(written.len());
-    for at in written.chunks_exact(2).flat_map(|exchange| [exchange[1]; CHANNELS]) {
-        ours.push(millis(counted(&deliveries).at - at));
-    }
+    let replies = written.iter().skip(1).step_by(2);
+    let mut ours: Vec<f64> = replies.map(|at| millis(counted(&deliveries).at - *at)).collect();
     drop(daemon);
     println!("  {} events of {LINES} lines", ours.len());
     compare("last byte", &mut ours, &mut bare);
@@ -47,10 +46,11 @@ pub fn line() {
 pub fn burst() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(broker) = Broker::start(folder.path()) else { return };
-    let (daemon, mut robot, deliveries) = listening(&broker);
+    // Two channels work: an event for each line.
+    let (daemon, mut robot, deliveries) = listening(&broker, 2);
     warm_up(&mut robot, &deliveries, is_counted);
     let lines: Vec<u8> = (0..BURST / 2).flat_map(|_| robot.exchange()).flatten().collect();
-    let events = BURST / 2 * CHANNELS;
+    let events = BURST;
     let begin = Instant::now();
     let feeding = std::thread::spawn(move || {
         robot.say(&lines);
@@ -76,9 +76,9 @@ pub fn burst() {
     drop(daemon);
 }
 
-fn listening(broker: &Broker) -> (Daemon, Robot, Receiver<Delivery>) {
+fn listening(broker: &Broker, channels: usize) -> (Daemon, Robot, Receiver<Delivery>) {
     let deliveries = subscribe(broker.port, "instrumentd/v1/#");
-    let robot = Robot::new();
+    let robot = Robot::new(channels);
     let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the project");
     let tables = format!("{}{}", biolector(folder.path()), robot.configuration("robot"));
     let daemon = Daemon::with(broker.port, folder, &tables);
@@ -87,11 +87,11 @@ fn listening(broker: &Broker) -> (Daemon, Robot, Receiver<Delivery>) {
 }
 
 /// Exchanges until something comes of them, and then until nothing more does.
-fn warm_up(robot: &mut Robot, deliveries: &Receiver<Delivery>, is_wanted: impl Fn(&str) -> bool) {
+fn warm_up(robot: &mut Robot, deliveries: &Receiver<Delivery>, is_wanted: impl Fn(&Delivery) -> bool) {
     let comes = || {
         let until = Instant::now() + Duration::from_millis(300);
         std::iter::from_fn(|| deliveries.recv_timeout(until.saturating_duration_since(Instant::now())).ok())
-            .any(|delivery| is_wanted(&delivery.topic))
+            .any(|delivery| is_wanted(&delivery))
     };
     loop {
         // Two, so that what is drawn is given back.
@@ -113,7 +113,7 @@ fn feed(robot: &mut Robot) -> Vec<Instant> {
 fn counted(deliveries: &Receiver<Delivery>) -> Delivery {
     loop {
         let delivery = receive(deliveries);
-        if is_counted(&delivery.topic) {
+        if is_counted(&delivery) {
             return delivery;
         }
     }
