@@ -52,8 +52,8 @@ pub fn publish(port: u16, topic: &str, payloads: &[Vec<u8>]) -> Duration {
     })
 }
 
-/// Same source, SQLite with `synchronous=FULL`, rumqttc; no decoding. Runs until the thread that feeds the file says so.
-pub fn pipeline(port: u16, file: &Path, done: &Receiver<()>) {
+/// SQLite with `synchronous=FULL` and rumqttc behind a source that hands each line on; no decoding. Runs until the source ends.
+pub fn pipeline(port: u16, source: impl FnOnce(&dyn Fn(Vec<u8>))) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let (to_journal, rows) = std::sync::mpsc::channel::<Vec<u8>>();
@@ -97,6 +97,14 @@ pub fn pipeline(port: u16, file: &Path, done: &Receiver<()>) {
             }
         }
     });
+    source(&|line| to_journal.send(line).expect("the store takes it"));
+    drop(to_journal);
+    runtime.shutdown_background();
+    let _ = journal.join();
+}
+
+/// The lines of a growing file, until `done`.
+pub fn file(file: &Path, done: &Receiver<()>, line: &dyn Fn(Vec<u8>)) {
     let (hint, hints) = std::sync::mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |_| {
         let _ = hint.send(());
@@ -111,12 +119,25 @@ pub fn pipeline(port: u16, file: &Path, done: &Receiver<()>) {
         let Ok(mut source) = std::fs::File::open(file) else { continue };
         source.seek(SeekFrom::Start(position)).expect("a seek");
         position += source.read_to_end(&mut held).expect("a read") as u64;
-        while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = held.drain(..=end).collect();
-            to_journal.send(line).expect("the store takes it");
-        }
+        split(&mut held, line);
     }
-    drop(to_journal);
-    runtime.shutdown_background();
-    let _ = journal.join();
+}
+
+/// The lines that come over a serial line, until it is closed at its far end.
+pub fn serial(near: &str, line: &dyn Fn(Vec<u8>)) {
+    let mut port = std::fs::File::open(near).expect("the port");
+    let mut settings = rustix::termios::tcgetattr(&port).expect("a tty");
+    settings.make_raw();
+    rustix::termios::tcsetattr(&port, rustix::termios::OptionalActions::Now, &settings).expect("it is set");
+    let (mut held, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = port.read(&mut buffer) {
+        held.extend_from_slice(&buffer[..read]);
+        split(&mut held, line);
+    }
+}
+
+fn split(held: &mut Vec<u8>, line: &dyn Fn(Vec<u8>)) {
+    while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
+        line(held.drain(..=end).collect());
+    }
 }

@@ -24,7 +24,7 @@ pub fn measure() {
     let (done, is_done) = std::sync::mpsc::channel();
     let pipe = {
         let (file, port) = (file.clone(), broker.port);
-        std::thread::spawn(move || bare::pipeline(port, &file, &is_done))
+        std::thread::spawn(move || bare::pipeline(port, |line| bare::file(&file, &is_done, line)))
     };
     // One row to warm it up, and to know that it runs.
     while deliveries.recv_timeout(Duration::from_millis(300)).is_err() {
@@ -52,26 +52,30 @@ pub fn measure() {
             ours.push(millis(delivery.at - appended[ours.len()]));
         }
     }
-    for values in [&mut bare, &mut ours] {
-        values.sort_by(f64::total_cmp);
-    }
-    let at = |values: &[f64], share: f64| values[((values.len() - 1) as f64 * share) as usize];
-    println!(
-        "  append to receipt, median and 99th percentile: {:.2} and {:.2} ms; bare pipeline: {:.2} and {:.2} ms",
-        at(&ours, 0.5),
-        at(&ours, 0.99),
-        at(&bare, 0.5),
-        at(&bare, 0.99)
-    );
-    verdict("median to the bare pipeline's", at(&ours, 0.5) / at(&bare, 0.5), Wanted::AtMost(1.3), "times");
-    verdict("99th percentile to the bare pipeline's", at(&ours, 0.99) / at(&bare, 0.99), Wanted::AtMost(2.0), "times");
+    compare("append", &mut ours, &mut bare);
 }
 
-fn millis(duration: Duration) -> f64 {
+/// Prints the latencies in milliseconds of the daemon and of the bare pipeline, and the ratios that are promised.
+pub fn compare(from: &str, ours: &mut [f64], bare: &mut [f64]) {
+    ours.sort_by(f64::total_cmp);
+    bare.sort_by(f64::total_cmp);
+    let at = |values: &[f64], share: f64| values[((values.len() - 1) as f64 * share) as usize];
+    println!(
+        "  {from} to receipt, median and 99th percentile: {:.2} and {:.2} ms; bare pipeline: {:.2} and {:.2} ms",
+        at(ours, 0.5),
+        at(ours, 0.99),
+        at(bare, 0.5),
+        at(bare, 0.99)
+    );
+    verdict("median to the bare pipeline's", at(ours, 0.5) / at(bare, 0.5), Wanted::AtMost(1.3), "times");
+    verdict("99th percentile to the bare pipeline's", at(ours, 0.99) / at(bare, 0.99), Wanted::AtMost(2.0), "times");
+}
+
+pub fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-fn receive(deliveries: &std::sync::mpsc::Receiver<Delivery>) -> Delivery {
+pub fn receive(deliveries: &std::sync::mpsc::Receiver<Delivery>) -> Delivery {
     deliveries.recv_timeout(Duration::from_secs(30)).expect("an event arrives")
 }
 
@@ -91,14 +95,19 @@ fn append(file: &Path, bytes: &[u8]) {
 
 /// Appends a row every 5 ms; gives the moments just before each append.
 fn feed(file: &Path, rows: &[&[u8]]) -> Vec<Instant> {
+    paced(EVERY, rows.iter(), |row| append(file, row))
+}
+
+/// Does something with each of many, one every so often; gives the moments just before.
+pub fn paced<T>(every: Duration, all: impl Iterator<Item = T>, mut each: impl FnMut(T)) -> Vec<Instant> {
     let start = Instant::now();
-    let mut appended = Vec::with_capacity(rows.len());
-    for (number, row) in rows.iter().enumerate() {
-        let due = start + EVERY * u32::try_from(number).unwrap_or(u32::MAX);
+    let one = |(number, one)| {
+        let due = start + every * u32::try_from(number).unwrap_or(u32::MAX);
         #[allow(clippy::disallowed_methods)]
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        appended.push(Instant::now());
-        append(file, row);
-    }
-    appended
+        let at = Instant::now();
+        each(one);
+        at
+    };
+    all.enumerate().map(one).collect()
 }

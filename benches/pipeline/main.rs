@@ -5,9 +5,14 @@
 mod backfill;
 mod bare;
 mod decode;
+mod filesets;
 mod footprint;
 mod latency;
 mod place;
+mod robot;
+mod robots;
+mod serial;
+mod star;
 
 use std::path::{Path, PathBuf};
 
@@ -44,11 +49,17 @@ pub enum Wanted {
 fn main() {
     // `cargo bench NAME` measures only what is named so.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let measures: [(&str, fn()); 4] = [
+    let measures: [(&str, fn()); 10] = [
         ("decode", decode::measure),
         ("backfill", backfill::measure),
         ("latency", latency::measure),
         ("footprint", footprint::measure),
+        ("star", star::measure),
+        ("line", serial::line),
+        ("burst", serial::burst),
+        ("robots", robots::measure),
+        ("hashing", filesets::hashing),
+        ("scan", filesets::scan),
     ];
     for (name, measure) in measures {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {

@@ -105,25 +105,31 @@ impl Daemon {
     /// Starts a daemon with `devices` folders `0`, `1`, … of `profile`.
     pub fn start(port: u16, profile: &str, devices: usize) -> Self {
         let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the project");
-        let mut text = format!(
-            "[site]\nid = \"bench\"\nnode = \"bench\"\n[journal]\npath = \"journal.db\"\n[brokers.main]\nhost = \"127.0.0.1\"\nport = {port}\n[log]\nfilter = \"warn\"\n"
-        );
+        let mut tables = String::new();
         for device in 0..devices {
             std::fs::create_dir(folder.path().join(device.to_string())).expect("a device's folder");
-            text.push_str(&format!(
+            tables.push_str(&format!(
                 "[devices.device-{device}]\nprofile = \"{profile}\"\ntime_zone = \"Europe/Berlin\"\nfiles = {{ folder = \"{device}\" }}\n"
             ));
         }
+        Self::with(port, folder, &tables)
+    }
+
+    /// Starts a daemon in `folder` with the devices of these tables.
+    pub fn with(port: u16, folder: tempfile::TempDir, devices: &str) -> Self {
+        let text = format!(
+            "[site]\nid = \"bench\"\nnode = \"bench\"\n[journal]\npath = \"journal.db\"\n[brokers.main]\nhost = \"127.0.0.1\"\nport = {port}\n[log]\nfilter = \"warn\"\n{devices}"
+        );
         let config = folder.path().join("instrumentd.toml");
         std::fs::write(&config, text).expect("the configuration");
-        let child = Command::new(env!("CARGO_BIN_EXE_instrumentd"))
-            .arg("run")
-            .arg("--config")
-            .arg(&config)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the daemon starts");
-        Self { child, folder }
+        Self { child: run(&config), folder }
+    }
+
+    /// Kills it and starts it again.
+    pub fn start_again(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.child = run(&self.folder.path().join("instrumentd.toml"));
     }
 
     /// The folder of a device.
@@ -141,11 +147,26 @@ impl Daemon {
 
     /// Processor time used so far, in seconds.
     pub fn processor_s(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: f64 = after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
-        ticks / 100.0
+        processor_s(self.child.id())
     }
+}
+
+/// Processor time that a process has used so far, in seconds.
+pub fn processor_s(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: f64 = after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
+fn run(config: &std::path::Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_instrumentd"))
+        .arg("run")
+        .arg("--config")
+        .arg(config)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the daemon starts")
 }
 
 impl Drop for Daemon {
@@ -160,7 +181,10 @@ pub fn wait_online(deliveries: &Receiver<Delivery>, devices: usize) {
     let mut connected = std::collections::BTreeSet::new();
     while connected.len() < devices {
         let delivery = deliveries.recv_timeout(Duration::from_secs(30)).expect("the daemon comes online");
-        if delivery.topic.ends_with("/state") && String::from_utf8_lossy(&delivery.payload).contains("\"connected\"") {
+        if delivery.topic.contains("/devices/")
+            && delivery.topic.ends_with("/state")
+            && String::from_utf8_lossy(&delivery.payload).contains("\"connected\"")
+        {
             connected.insert(delivery.topic);
         }
     }

@@ -39,6 +39,7 @@ impl Ports {
     fn open_now(&self) -> Result<Opened, Unreachable> {
         let path = self.find(&self.port)?;
         let mut place = named(&path, &self.port);
+        let mut waits = is_pseudo_terminal(&path);
         let line = match self.mode {
             Mode::Host => OpenLine::Host(Box::new(self.host(&path)?)),
             Mode::Listen { .. } => {
@@ -47,13 +48,14 @@ impl Ports {
                     let path = self.find(replies)?;
                     place.push_str(" and ");
                     place.push_str(&named(&path, replies));
+                    waits &= is_pseudo_terminal(&path);
                     let bytes = Box::new(self.tap(&path)?);
                     ports.push(Incoming { direction: Direction::FromInstrument, bytes });
                 }
                 OpenLine::Listen(ports)
             }
         };
-        Ok(Opened { place, line, waits: false })
+        Ok(Opened { place, line, waits })
     }
 
     fn find(&self, port: &Port) -> Result<PathBuf, Unreachable> {
@@ -146,6 +148,17 @@ fn set(signal: Signal) -> Option<bool> {
         Signal::Set => Some(true),
         Signal::Clear => Some(false),
     }
+}
+
+/// Whether a program is at the other end: the kernel lets it wait until what it wrote is read, where a line's bytes would be lost.
+fn is_pseudo_terminal(path: &Path) -> bool {
+    // Linux's Documentation/admin-guide/devices.txt: Unix98 PTY slaves.
+    const SLAVES: std::ops::RangeInclusive<u32> = 136..=143;
+    cfg!(target_os = "linux")
+        && rustix::fs::stat(path).is_ok_and(|port| {
+            rustix::fs::FileType::from_raw_mode(port.st_mode).is_char_device()
+                && SLAVES.contains(&rustix::fs::major(port.st_rdev))
+        })
 }
 
 /// `/dev/ttyUSB0`, with the adapter where it was found by that.

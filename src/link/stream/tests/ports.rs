@@ -87,6 +87,17 @@ async fn a_hundred_pulled_cables_lose_only_what_was_on_the_wire() {
 }
 
 #[tokio::test]
+async fn whoever_writes_to_a_pseudo_terminal_can_wait() {
+    let (_far, near) = terminal();
+    let (_other, replies) = terminal();
+    let settings = LineSettings::default;
+    for replies in [None, Some(Port::Path(replies))] {
+        let mut ports = serial::Ports::new(Port::Path(near.clone()), replies, settings(), TAP, Direction::Either);
+        assert!(open::Open::open(&mut ports).await.is_ok_and(|opened| opened.waits));
+    }
+}
+
+#[tokio::test]
 async fn a_tap_reads_beside_others_and_writes_nothing() {
     let (mut far, near) = terminal();
     let others = File::open(&near).expect("somebody else has it open");

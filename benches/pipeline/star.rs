@@ -1,42 +1,42 @@
 //! How fast one core takes apart a STAR's traffic: frames found in pieces as a serial port gives them, replies paired with their commands,
-//! and the fields read that a sampling needs. `cargo bench --bench star`
-
-#![allow(clippy::unwrap_used, reason = "a measurement, not the product: a failure should stop it")]
+//! and the fields read that a sampling needs.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use instrument_proto::codec::star::{Framing, Item, Marks, Outstanding, Paired, Scanner, Terminator};
 
+use crate::{Wanted, verdict};
+
 const EXCHANGES: u16 = 5000;
 const ROUNDS: u32 = 20;
 /// What a serial port gives at once, roughly.
 const PIECE: usize = 512;
 
-fn main() {
+pub fn measure() {
     let framing = Framing { terminator: Terminator::CrLf, marks: Some(Marks::default()) };
     let traffic = traffic();
-    println!("{} frames, {} bytes each on average", EXCHANGES * 2, traffic.len() / usize::from(EXCHANGES * 2));
-    measure("frames found", &traffic, &framing, |_| 1);
-    measure("found, paired and read", &traffic, &framing, {
-        let mut table = Outstanding::new(16);
-        move |item| {
-            let Item::Frame(frame) = item else { return 0 };
-            match table.place(&frame, || frame.channels("xp").ok().zip(frame.channels("yp").ok())) {
-                Paired::Command { .. } => {
-                    black_box((frame.channels("tm").ok(), frame.channels("av").ok(), frame.channels("dv").ok()));
-                }
-                Paired::Reply(_) => {
-                    black_box(frame.report().unwrap().map(|report| report.is_ok()));
-                }
-                Paired::Orphan => unreachable!("every reply has its command"),
+    let found = rate(&traffic, &framing, |_| 1);
+    let mut table = Outstanding::new(16);
+    let read = rate(&traffic, &framing, |item| {
+        let Item::Frame(frame) = item else { return 0 };
+        match table.place(&frame, || frame.channels("xp").ok().zip(frame.channels("yp").ok())) {
+            Paired::Command { .. } => {
+                black_box((frame.channels("tm").ok(), frame.channels("av").ok(), frame.channels("dv").ok()));
             }
-            1
+            Paired::Reply(_) => {
+                black_box(frame.report().map(|report| report.is_some_and(|report| report.is_ok())).ok());
+            }
+            Paired::Orphan => unreachable!("every reply has its command"),
         }
+        1
     });
+    let bytes = traffic.len() / usize::from(EXCHANGES * 2);
+    println!("  {bytes} bytes a frame on average; finding frames alone: {found:.0} frames/s");
+    verdict("frames found, paired and read on one core", read, Wanted::AtLeast(500_000.0), "frames/s");
 }
 
-fn measure(what: &str, traffic: &[u8], framing: &Framing, mut each: impl FnMut(Item<'_>) -> u64) {
+fn rate(traffic: &[u8], framing: &Framing, mut each: impl FnMut(Item<'_>) -> u64) -> f64 {
     let mut scanner = Scanner::new(framing.clone(), None);
     let begin = Instant::now();
     let mut frames = 0;
@@ -47,7 +47,7 @@ fn measure(what: &str, traffic: &[u8], framing: &Framing, mut each: impl FnMut(I
     }
     let seconds = begin.elapsed().as_secs_f64();
     assert_eq!(frames, u64::from(ROUNDS) * u64::from(EXCHANGES) * 2, "every frame is found");
-    println!("{what:<24}{:>12.0} frames/s", frames as f64 / seconds);
+    frames as f64 / seconds
 }
 
 /// Aspirations and dispenses of two channels with all the parameters of a real controller, and their replies.
