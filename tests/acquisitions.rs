@@ -99,7 +99,7 @@ overrides = {{ file_sets = {{ stable_for = "900ms", idle = "20s" }} }}
                 return told;
             }
             assert!(Instant::now() < until, "waited in vain for {what}: {told:?}\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(50));
+            pause(Duration::from_millis(50));
         }
     }
 }
@@ -120,6 +120,12 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Time in which another process may do something, or nothing, as the test says.
+fn pause(time: Duration) {
+    let (_sender, receiver) = std::sync::mpsc::channel::<()>();
+    let _ = receiver.recv_timeout(time);
 }
 
 fn count(told: &[String], name: &str) -> usize {
@@ -157,7 +163,7 @@ fn sets_in_random_pieces_with_the_daemon_killed_are_each_told_once_and_never_too
             daemon.kill();
             daemon = place.run();
         }
-        std::thread::sleep(Duration::from_millis(150));
+        pause(Duration::from_millis(150));
         if at + 1 < pieces.len() {
             let left: Vec<&str> =
                 pieces[at + 1..].iter().map(|(name, ..)| name.split('/').next().expect("a folder")).collect();
@@ -171,7 +177,7 @@ fn sets_in_random_pieces_with_the_daemon_killed_are_each_told_once_and_never_too
     place.wait_for("both ends", |told| count(told, "completed") + count(told, "aborted") == 2);
     daemon.kill();
     let _daemon = place.run();
-    std::thread::sleep(Duration::from_secs(3));
+    pause(Duration::from_secs(3));
     let told = place.told();
     for (name, expected) in [("started", 2), ("sample-completed", 2), ("completed", 1), ("aborted", 1)] {
         assert_eq!(count(&told, name), expected, "{name}: {told:?}");
@@ -240,11 +246,11 @@ fn old_sets_are_left_alone_and_moves_and_copies_are_told_for_what_they_are() {
     std::fs::create_dir(data.join("archive")).expect("made");
     std::fs::copy(data.join("S.wiff"), data.join("archive/S.wiff")).expect("copied");
     std::fs::copy(data.join("S.wiff.scan"), data.join("archive/S.wiff.scan")).expect("copied");
-    std::thread::sleep(Duration::from_secs(2));
+    pause(Duration::from_secs(2));
     assert_eq!(place.told().len(), events.len(), "{}", place.log());
     // The original goes, one file after the other: it was archived.
     std::fs::remove_file(data.join("S.wiff.scan")).expect("removed");
-    std::thread::sleep(Duration::from_millis(300));
+    pause(Duration::from_millis(300));
     std::fs::remove_file(data.join("S.wiff")).expect("removed");
     place.wait_for("the relocation", |told| count(told, "relocated") == 1);
     let relocated = place.events().pop().expect("an event");
@@ -262,7 +268,7 @@ fn old_sets_are_left_alone_and_moves_and_copies_are_told_for_what_they_are() {
     assert_eq!(told.len(), events.len() + 3, "{told:?}");
     // The old one moves, and stays old.
     std::fs::rename(data.join("old.wiff"), data.join("archive/older.wiff")).expect("renamed");
-    std::thread::sleep(Duration::from_secs(2));
+    pause(Duration::from_secs(2));
     drop(daemon);
     assert_eq!(place.told(), told, "{}", place.log());
 }
@@ -273,7 +279,7 @@ impl Place {
         let until = Instant::now() + Duration::from_secs(30);
         while !self.log().contains("first look") {
             assert!(Instant::now() < until, "it does not start: {}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
+            pause(Duration::from_millis(20));
         }
     }
 }

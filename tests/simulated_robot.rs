@@ -253,11 +253,13 @@ fn channels_that_fail_are_told_with_their_wells() {
 fn a_damaged_line_invents_nothing_and_loses_only_what_was_damaged() {
     for dialect in dialects() {
         for seed in 1..=12 {
+            // On USB a Tecan's numbers have neither width nor check byte: one that lost a digit may be another good number.
+            let lost = if dialect == Dialect::TecanUsb { Fault::NoReply } else { Fault::LostBytes };
             let faults = Faults::default()
                 .with(Fault::LineNoise, 9)
                 .with(Fault::SplitFrames, 4)
                 .with(Fault::MergedFrames, 6)
-                .with(Fault::LostBytes, 60)
+                .with(lost, 60)
                 .with(Fault::Unplug, 150)
                 .with(Fault::OutOfOrder, 10)
                 .with(Fault::NoReply, 60);

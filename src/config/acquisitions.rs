@@ -82,7 +82,8 @@ pub(super) fn acquisitions(
     for (name, (span, at)) in table.roots.iter().flat_map(|at| &at.value.entries) {
         let Some(place) = at.value.folder.as_ref().map(|at| at.value.in_folder(folder)) else { continue };
         if !is_valid_name(name) || *name == settings.name {
-            let problem = reader.report(Code::BadName, span.clone(), format!("`{name}` cannot be the name of this folder"));
+            let problem =
+                reader.report(Code::BadName, span.clone(), format!("`{name}` cannot be the name of this folder"));
             problem.meant(made_valid(name).filter(|meant| *meant != settings.name)).help(NAME_RULE);
             continue;
         }

@@ -40,7 +40,8 @@ impl Verdicts {
             }
             Body::AcquisitionIncomplete(incomplete) => {
                 self.lines.push(format!("{}: incomplete", set.name));
-                self.lines.extend(incomplete.problems.iter().map(|problem| format!("  {}: {}", problem.code, problem.text)));
+                self.lines
+                    .extend(incomplete.problems.iter().map(|problem| format!("  {}: {}", problem.code, problem.text)));
             }
             _ => {}
         }

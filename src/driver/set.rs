@@ -54,6 +54,9 @@ pub struct Observation {
     pub scan: Option<ScanSeen>,
     /// The `.wiff2`; `None` without one.
     pub wiff2: Option<wiff2::Verdict>,
+    /// By how many seconds its last change is before that of the newest file beside it, of a set that was there already when the
+    /// link looked for the first time. Both times are of the same clock.
+    pub behind_s: Option<u64>,
     /// A member has space that nothing was written to: a copy that reserves its place first.
     pub hollow: bool,
 }

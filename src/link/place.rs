@@ -28,7 +28,10 @@ pub fn means(mode: WatchMode, folder: &Path, safety: u32) -> (bool, String) {
         (WatchMode::Poll, _) => (true, "as configured".to_owned()),
         (WatchMode::Notify, Ok(system)) if system.remote => (
             false,
-            format!("as configured; on {} most changes are found only by a scan at each {safety}th poll interval", system.name),
+            format!(
+                "as configured; on {} most changes are found only by a scan at each {safety}th poll interval",
+                system.name
+            ),
         ),
         (WatchMode::Notify, _) => (false, "as configured".to_owned()),
         (WatchMode::Auto, Ok(system)) if system.remote => {

@@ -7,7 +7,6 @@ use crate::device::exit::Exit;
 use crate::device::links::FILES;
 use crate::driver::set::{SetInput, SetName};
 use crate::driver::{Input, Request};
-use crate::event::Ingest;
 use crate::journal::SourceUpdate;
 use crate::link::filesets::SetEvent;
 
@@ -21,27 +20,24 @@ impl Actor {
                 self.record.note("baseline", Some(bytes));
                 self.commit().await
             }
-            SetEvent::Opened { set, resume, ingest } => {
+            SetEvent::Opened { set, resume } => {
                 self.closed.remove(&set);
                 self.open.insert(set.clone());
-                self.record.ingest(ingest);
                 let snapshot = if resume { self.record.snapshot(&set).await? } else { Vec::new() };
                 if !resume {
                     self.record.source(SourceUpdate::restart(set.clone()));
                 }
                 self.feed_set(&set, SetInput::Opened { snapshot: &snapshot }, None).await
             }
-            SetEvent::Looked { set, seen, serial, position } => {
+            SetEvent::Looked { set, seen, ingest, serial, position } => {
+                self.record.ingest(ingest);
                 self.looks.insert(set.clone(), serial);
                 self.feed_set(&set, SetInput::Looked(&seen), Some(position)).await
             }
             SetEvent::Expected { set, samples, batch } => {
                 self.feed_set(&set, SetInput::Expected { samples, batch: &batch }, None).await
             }
-            SetEvent::Hashed { set, hashed } => {
-                self.record.ingest(Ingest::Live);
-                self.feed_set(&set, SetInput::Hashed(&hashed), None).await
-            }
+            SetEvent::Hashed { set, hashed } => self.feed_set(&set, SetInput::Hashed(&hashed), None).await,
             SetEvent::Rested { set, position } => {
                 self.close_set(&set);
                 self.record.progress(&set, Some(position), Vec::new());

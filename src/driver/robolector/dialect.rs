@@ -136,8 +136,8 @@ impl Dialect {
     /// Forgets all that was paired.
     pub fn reset(&mut self) {
         match self {
-            Self::Star(star, _) => star.pairing = super::star::Pairing::default(),
-            Self::Tecan(tecan) => tecan.talk = super::tecan::Talk::default(),
+            Self::Star(star, _) => star.pairing = super::star_pairing::Pairing::default(),
+            Self::Tecan(tecan) => tecan.talk = super::tecan_talk::Talk::default(),
         }
     }
 }

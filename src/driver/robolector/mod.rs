@@ -27,8 +27,10 @@ mod sampling;
 mod snapshot;
 mod star;
 mod star_actions;
+mod star_pairing;
 mod tecan;
 mod tecan_motion;
+mod tecan_talk;
 mod telling;
 #[cfg(test)]
 mod tests;

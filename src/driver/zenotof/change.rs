@@ -51,7 +51,8 @@ impl Difference {
                 continue;
             }
             if before.at != member.at {
-                let place = |at: &crate::driver::set::At| Place { root: at.root.to_string(), path: at.path.to_string() };
+                let place =
+                    |at: &crate::driver::set::At| Place { root: at.root.to_string(), path: at.path.to_string() };
                 found.moved.push(Move { from: place(&before.at), to: place(&member.at) });
                 found.moved_surely &= new == old && new.file != 0;
             }
@@ -89,7 +90,8 @@ impl Set {
             return self.changed(look, judgement, print, effects);
         };
         let difference = Difference::of(&kept.members, look);
-        let goes_on = judgement.samples > kept.samples && judgement.verdict != Verdict::Converting && difference.missing == 0;
+        let goes_on =
+            judgement.samples > kept.samples && judgement.verdict != Verdict::Converting && difference.missing == 0;
         if goes_on && !self.state.hollow && !judgement.hollow {
             let text = format!("it has {} samples and had {}", judgement.samples, kept.samples);
             return self.reopen(look, judgement, (print, &difference, evidence("more-samples", text)), effects);
@@ -117,7 +119,9 @@ impl Set {
                 self.state.looks += 1;
                 self.wait(Wait::Settle, effects);
             }
-            Due::Final | Due::Waited(_) if difference.moved_surely && difference.touched.is_empty() && difference.may_be_same() => {
+            Due::Final | Due::Waited(_)
+                if difference.moved_surely && difference.touched.is_empty() && difference.may_be_same() =>
+            {
                 self.relocate(look, difference.moved, "file-identity", now, effects);
             }
             Due::Final | Due::Waited(_) if difference.may_be_same() => {
@@ -184,9 +188,8 @@ impl Set {
             return;
         }
         let members = kept.members.clone();
-        let hash = |member: &MemberSeen| {
-            members.iter().find(|kept| kept.kind == member.kind).map(|kept| kept.sha256.clone())
-        };
+        let hash =
+            |member: &MemberSeen| members.iter().find(|kept| kept.kind == member.kind).map(|kept| kept.sha256.clone());
         self.state.told.relocated += 1;
         let count = self.state.told.relocated;
         let event = self.teller(look).map(|teller| {

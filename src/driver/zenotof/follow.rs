@@ -173,13 +173,13 @@ impl Set {
         self.tell_started(look, effects);
         self.tell_progress(look, effects);
         self.tell_samples(look, judgement, false, effects);
-        self.plan(judgement, effects);
+        self.plan(look, judgement, effects);
     }
 
     /// Decides for what to wait.
-    fn plan(&mut self, judgement: &Judgement, effects: &mut Effects) {
+    fn plan(&mut self, look: &Observation, judgement: &Judgement, effects: &mut Effects) {
         let wait = match judgement.verdict {
-            Verdict::Whole if !self.shortcut(judgement).is_empty() => Wait::Calm,
+            Verdict::Whole if !self.shortcut(look, judgement).is_empty() => Wait::Calm,
             Verdict::Whole if self.awaits_samples(judgement) => Wait::Overdue,
             Verdict::Whole => Wait::Settle,
             Verdict::Converting if !self.state.told.converting => Wait::Settle,
@@ -189,13 +189,16 @@ impl Set {
     }
 
     /// The proof, beside its own content, that nothing more comes to a whole set.
-    fn shortcut(&self, judgement: &Judgement) -> Vec<Evidence> {
+    fn shortcut(&self, look: &Observation, judgement: &Judgement) -> Vec<Evidence> {
         let mut found = Vec::new();
         if self.state.hollow {
             return found;
         }
         if let Some(next) = &self.next {
             found.push(evidence("next-acquisition", format!("`{next}` began in the same folder after its last scan")));
+        }
+        if let Some(behind) = look.behind_s.filter(|behind| *behind >= self.context.profile.idle.as_secs()) {
+            found.push(evidence("old-files", format!("its last change is {behind} s before that of the newest file")));
         }
         if let Some((expected, batch)) = &self.state.expected
             && judgement.samples >= *expected
@@ -225,7 +228,7 @@ impl Set {
             Due::Sealed if whole => self.hash(look, effects),
             Due::Final if whole => self.hash(look, effects),
             Due::Final => self.incomplete(look, judgement, evidence("as-it-lies", "nothing was waited for"), effects),
-            Due::Waited(Wait::Calm) if whole && !self.shortcut(judgement).is_empty() => self.hash(look, effects),
+            Due::Waited(Wait::Calm) if whole && !self.shortcut(look, judgement).is_empty() => self.hash(look, effects),
             Due::Waited(Wait::Settle) if judgement.verdict != Verdict::Open => {
                 self.state.looks += 1;
                 if self.state.looks < self.context.profile.stable_polls {
@@ -234,7 +237,7 @@ impl Set {
                     self.hash(look, effects);
                 } else {
                     self.tell_converting(look, effects);
-                    self.plan(judgement, effects);
+                    self.plan(look, judgement, effects);
                 }
             }
             Due::Waited(Wait::Overdue) if whole => self.hash(look, effects),
@@ -247,7 +250,7 @@ impl Set {
                 let text = format!("nothing changed for {} s", waited.as_secs());
                 self.incomplete(look, judgement, evidence(rule, text), effects);
             }
-            Due::Sealed | Due::Waited(_) => self.plan(judgement, effects),
+            Due::Sealed | Due::Waited(_) => self.plan(look, judgement, effects),
         }
     }
 
@@ -289,7 +292,7 @@ impl Set {
     /// The set is whole, has been at rest, and was still the same after its digests were made.
     fn finish(&mut self, look: &Observation, judgement: &Judgement, effects: &mut Effects) {
         let mut rules = judgement.evidence.clone();
-        let shortcut = self.shortcut(judgement);
+        let shortcut = self.shortcut(look, judgement);
         if shortcut.is_empty() && self.state.looks > 0 {
             let (looks, time) = (self.state.looks, self.context.profile.stable_for.as_secs());
             rules.push(evidence("unchanged", format!("in {looks} looks over {time} s")));
@@ -298,10 +301,12 @@ impl Set {
         if self.awaits_samples(judgement)
             && let Some((expected, batch)) = &self.state.expected
         {
-            let text = format!("{} came, the batch `{batch}` wants {expected}, and nothing more came", judgement.samples);
+            let text =
+                format!("{} came, the batch `{batch}` wants {expected}, and nothing more came", judgement.samples);
             rules.push(evidence("fewer-samples", text));
         }
-        rules.push(evidence("hashed-unchanged", "sizes and times were the same before and after its digests were made"));
+        rules
+            .push(evidence("hashed-unchanged", "sizes and times were the same before and after its digests were made"));
         if self.state.identity.is_none() {
             self.state.identity = Some(identity::of_content(look));
         }

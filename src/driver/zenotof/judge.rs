@@ -127,17 +127,28 @@ impl Judge<'_> {
         let path = self.member(Member::Wiff).map(|member| member.at.path.to_string());
         match &wiff.container {
             Err(torn) => {
-                self.wants(Problem { path, found_bytes: Some(wiff.length), ..problem("unreadable-wiff", torn.to_string()) });
+                self.wants(Problem {
+                    path,
+                    found_bytes: Some(wiff.length),
+                    ..problem("unreadable-wiff", torn.to_string())
+                });
             }
             Ok(container) if container.needed > wiff.length => {
                 let (needed, length) = (container.needed, wiff.length);
                 let text = format!("the .wiff has {length} bytes and needs {needed}");
-                let numbers = Problem { expected_bytes: Some(needed), found_bytes: Some(length), ..problem("truncated-wiff", text) };
+                let numbers = Problem {
+                    expected_bytes: Some(needed),
+                    found_bytes: Some(length),
+                    ..problem("truncated-wiff", text)
+                };
                 self.wants(Problem { path, ..numbers });
             }
             Ok(container) => match container.defects.first() {
                 Some(defect) => self.wants(Problem { path, ..problem("damaged-wiff", defect.to_string()) }),
-                None => self.says("container-parses", format!("all {} bytes of the .wiff that are in use are there", container.needed)),
+                None => self.says(
+                    "container-parses",
+                    format!("all {} bytes of the .wiff that are in use are there", container.needed),
+                ),
             },
         }
     }
@@ -187,7 +198,8 @@ impl Judge<'_> {
             Finding::NotSeen { .. } => ("unread-data", None),
             Finding::NoIndex { .. } => ("no-index", None),
         };
-        let numbers = Problem { expected_bytes: expected, found_bytes: Some(size), ..problem(code, finding.to_string()) };
+        let numbers =
+            Problem { expected_bytes: expected, found_bytes: Some(size), ..problem(code, finding.to_string()) };
         self.wants(Problem { path, ..numbers });
     }
 
@@ -224,7 +236,10 @@ impl Judge<'_> {
             if let Some(abort) = log.and_then(|log| log.abort.as_ref()) {
                 self.result.aborted.push(u32::from(sample.index));
                 self.result.ends_aborted = sample.index == last;
-                self.says("abort-entry", format!("sample {}: \"{}\" at {} ms", sample.index, abort.text.trim(), abort.at_ms));
+                self.says(
+                    "abort-entry",
+                    format!("sample {}: \"{}\" at {} ms", sample.index, abort.text.trim(), abort.at_ms),
+                );
             }
             if let Some(over) = over {
                 self.result.over.push((sample.index, over));
@@ -241,7 +256,8 @@ impl Judge<'_> {
         match &sample.scans {
             Err(why) => self.wants(problem("no-index", format!("sample {index}: {why}"))),
             Ok(scans) if scans.left_over > 0 => {
-                let text = format!("sample {index}: {} bytes stand behind the last record of its index", scans.left_over);
+                let text =
+                    format!("sample {index}: {} bytes stand behind the last record of its index", scans.left_over);
                 self.wants(problem("partial-record", text));
             }
             Ok(_) if wiff.layout == Ok(Layout::SingleFile) => {

@@ -70,7 +70,13 @@ pub struct Context {
 
 impl Context {
     /// The context of `device`, a model of `profile` whose clock runs in `time_zone`.
-    pub fn new(site: &SiteId, device: &DeviceId, profile: ZenotofProfile, time_zone: TimeZone, settings: Settings) -> Self {
+    pub fn new(
+        site: &SiteId,
+        device: &DeviceId,
+        profile: ZenotofProfile,
+        time_zone: TimeZone,
+        settings: Settings,
+    ) -> Self {
         Self { source: EventSource::new(site, device), time_zone, profile, settings }
     }
 }

@@ -12,7 +12,13 @@ use crate::event::acquisition::Evidence;
 const PROGRESS_S: f64 = 60.0;
 
 impl Set {
-    pub(super) fn tell_incomplete(&mut self, look: &Observation, judgement: &Judgement, rules: Vec<Evidence>, effects: &mut Effects) {
+    pub(super) fn tell_incomplete(
+        &mut self,
+        look: &Observation,
+        judgement: &Judgement,
+        rules: Vec<Evidence>,
+        effects: &mut Effects,
+    ) {
         let Some(teller) = self.teller(look) else { return };
         let mut event = teller.incomplete(judgement, rules);
         self.state.told.incomplete += 1;

@@ -12,8 +12,8 @@ use super::state::State;
 use super::vocabulary;
 use crate::driver::set::{MemberSeen, Observation};
 use crate::event::acquisition::{
-    Ended, Evidence, FileSet, FileSetRef, Incomplete, Member, Mode, Polarity, Progressed, SampleCompleted, SetFlag, Started,
-    Unknown,
+    Ended, Evidence, FileSet, FileSetRef, Incomplete, Member, Mode, Polarity, Progressed, SampleCompleted, SetFlag,
+    Started, Unknown,
 };
 use crate::event::{Body, Event, Key, Subject, TimeQuality, cultivation, ids};
 use crate::profile::zenotof::Member as Kind;
@@ -161,7 +161,9 @@ impl Teller<'_> {
             instrument_time: self.instrument_time(sample),
             ended,
             duration_s,
-            injection_volume_ul: unknown.keep("injection_volume_ul", &sample.injection_volume_ul).map(|v| f64::from(*v)),
+            injection_volume_ul: unknown
+                .keep("injection_volume_ul", &sample.injection_volume_ul)
+                .map(|v| f64::from(*v)),
             rack: field(|d| &d.rack),
             plate: field(|d| &d.plate),
             well,

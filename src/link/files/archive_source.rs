@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::LinkEvent;
+use super::Outlet;
 use super::archive::{Archive, ArchiveError};
 use super::disk::Stat;
-use super::Outlet;
 use super::outlet::Stopped;
 use super::position::{MARK, Position};
 use super::remedy;

@@ -4,9 +4,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::LinkEvent;
+use super::Outlet;
 use super::disk::Stat;
 use super::group::{Files, Found};
-use super::Outlet;
 use super::outlet::Stopped;
 use super::position::{Digest, Position};
 use super::remedy;

@@ -4,10 +4,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::LinkEvent;
+use super::Outlet;
 use super::archive::MEMBER_LIMIT;
 use super::disk;
 use super::group::{Files, Found};
-use super::Outlet;
 use super::source::{Doubt, Failure, Pace, Source};
 use super::view::View;
 use crate::driver::SourceName;

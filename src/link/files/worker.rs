@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::watch as observe;
 
+use super::Outlet;
 use super::baseline::Baseline;
 use super::disk::Stat;
-use super::Outlet;
 use super::outlet::Stopped;
 use super::position::Position;
 use super::source::{Next, Pace, Source};

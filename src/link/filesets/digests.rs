@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
@@ -29,6 +29,36 @@ pub enum DigestError {
     Io(#[from] io::Error),
 }
 
+/// Tells the threads that make digests to end, also while they wait.
+#[derive(Debug, Default)]
+pub struct Stop {
+    stopped: AtomicBool,
+    lock: Mutex<()>,
+    bell: Condvar,
+}
+
+impl Stop {
+    /// Tells them.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.bell.notify_all();
+    }
+
+    /// Whether they were told.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Waits until a moment, or until they are told.
+    fn wait_until(&self, moment: Instant) {
+        let held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = moment.saturating_duration_since(Instant::now());
+        // Woken for nothing or not: the caller reads on a little early, which the next wait makes good.
+        drop(self.bell.wait_timeout_while(held, left, |()| !self.is_stopped()));
+    }
+}
+
 /// Keeps all reading for digests together below a rate.
 #[derive(Debug)]
 pub struct Throttle {
@@ -45,7 +75,7 @@ impl Throttle {
     }
 
     /// Waits as long as `bytes` take at the rate.
-    fn pay(&self, bytes: usize) {
+    fn pay(&self, bytes: usize, stop: &Stop) {
         let Some(rate) = self.rate else { return };
         let cost = Duration::from_secs_f64(bytes as f64 / rate as f64);
         let until = {
@@ -54,7 +84,7 @@ impl Throttle {
             *paid = (*paid).max(Instant::now()) + cost;
             *paid
         };
-        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        stop.wait_until(until);
     }
 }
 
@@ -63,7 +93,12 @@ impl Throttle {
 /// # Errors
 ///
 /// When it is not, when it cannot be read, or when `stop` says so.
-pub fn sha256(path: &Path, expected: MemberState, throttle: &Throttle, stop: &AtomicBool) -> Result<String, DigestError> {
+pub fn sha256(
+    path: &Path,
+    expected: MemberState,
+    throttle: &Throttle,
+    stop: &Stop,
+) -> Result<String, DigestError> {
     let (mut file, before) = disk::open(path)?;
     if state(&before) != expected {
         return Err(DigestError::Changed);
@@ -72,7 +107,7 @@ pub fn sha256(path: &Path, expected: MemberState, throttle: &Throttle, stop: &At
     let mut chunk = vec![0; CHUNK];
     let mut read = 0u64;
     loop {
-        if stop.load(Ordering::Relaxed) {
+        if stop.is_stopped() {
             return Err(DigestError::Stopped);
         }
         let count = match file.read(&mut chunk) {
@@ -83,7 +118,7 @@ pub fn sha256(path: &Path, expected: MemberState, throttle: &Throttle, stop: &At
         };
         hash.update(&chunk[..count]);
         read += count as u64;
-        throttle.pay(count);
+        throttle.pay(count, stop);
     }
     // By the open file and by its name: it may have been written to, or replaced.
     let by_handle = disk::Stat::of(&file.metadata()?);
@@ -100,7 +135,7 @@ mod tests {
     use super::*;
 
     fn of(path: &Path, state: MemberState) -> Result<String, DigestError> {
-        sha256(path, state, &Throttle::new(None), &AtomicBool::new(false))
+        sha256(path, state, &Throttle::new(None), &Stop::default())
     }
 
     #[test]
@@ -112,7 +147,9 @@ mod tests {
         let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(of(&path, seen).expect("a digest"), known);
         assert!(matches!(of(&path, MemberState { size: 4, ..seen }), Err(DigestError::Changed)));
-        let stopped = sha256(&path, seen, &Throttle::new(None), &AtomicBool::new(true));
+        let stop = Stop::default();
+        stop.stop();
+        let stopped = sha256(&path, seen, &Throttle::new(Some(1)), &stop);
         assert!(matches!(stopped, Err(DigestError::Stopped)));
         std::fs::remove_file(&path).expect("removed");
         assert!(matches!(of(&path, seen), Err(DigestError::Io(_))));

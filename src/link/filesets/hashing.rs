@@ -1,11 +1,11 @@
 //! Threads that make digests: so many at a time, each member once, the results in the order in which they are done.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::digests::{DigestError, Throttle, sha256};
+use super::digests::{DigestError, Stop, Throttle, sha256};
 use super::worker::Wake;
 use crate::driver::set::{Hashed, MemberSeen, SetName};
 
@@ -43,7 +43,7 @@ pub struct Pool {
     /// Jobs wait here without a limit: there are as many as members of the sets that are whole and wait for nothing else, whose number is
     /// bounded.
     jobs: Sender<Job>,
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stop>,
 }
 
 impl Pool {
@@ -51,7 +51,7 @@ impl Pool {
     pub fn new(parallel: usize, throttle: Throttle, wakes: &std::sync::mpsc::SyncSender<Wake>) -> Self {
         let (jobs, waiting) = channel();
         let waiting = Arc::new(Mutex::new(waiting));
-        let (stop, throttle) = (Arc::new(AtomicBool::new(false)), Arc::new(throttle));
+        let (stop, throttle) = (Arc::new(Stop::default()), Arc::new(throttle));
         for number in 0..parallel.max(1) {
             let (waiting, stop, throttle, wakes) = (waiting.clone(), stop.clone(), throttle.clone(), wakes.clone());
             let work = move || {
@@ -60,7 +60,7 @@ impl Pool {
                         continue;
                     }
                     let result = sha256(&job.file, job.member.state, &throttle, &stop);
-                    if stop.load(Ordering::Relaxed) {
+                    if stop.is_stopped() {
                         return;
                     }
                     let (kind, at, state) = (job.member.kind, job.member.at, job.member.state);
@@ -87,7 +87,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.stop();
     }
 }
 

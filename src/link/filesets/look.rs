@@ -42,7 +42,12 @@ pub fn state(stat: &Stat) -> MemberState {
 /// # Errors
 ///
 /// What the file system says when a member is there and cannot be read.
-pub fn look(stem: &str, base: Option<Arc<str>>, parts: &[Part], journal: bool) -> Result<Observation, (Arc<Path>, io::Error)> {
+pub fn look(
+    stem: &str,
+    base: Option<Arc<str>>,
+    parts: &[Part],
+    journal: bool,
+) -> Result<Observation, (Arc<Path>, io::Error)> {
     let limits = Limits { sampled_records: SAMPLED, ..Limits::default() };
     let mut seen = Observation {
         stem: stem.to_owned(),
@@ -52,6 +57,7 @@ pub fn look(stem: &str, base: Option<Arc<str>>, parts: &[Part], journal: bool) -
         wiff: None,
         scan: None,
         wiff2: None,
+        behind_s: None,
         hollow: false,
     };
     let mut parts: Vec<&Part> = parts.iter().collect();

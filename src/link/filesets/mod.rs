@@ -15,6 +15,7 @@ mod look;
 mod manifest;
 mod once;
 mod position;
+mod requests;
 mod roots;
 mod step;
 #[cfg(test)]
@@ -126,8 +127,6 @@ pub enum SetEvent {
         set: SetName,
         /// Whether what is known of it is to be used. Else it is new.
         resume: bool,
-        /// By which way it comes in.
-        ingest: Ingest,
     },
     /// How a set stands.
     Looked {
@@ -135,6 +134,8 @@ pub enum SetEvent {
         set: SetName,
         /// What was found.
         seen: Box<Observation>,
+        /// By which way it comes in.
+        ingest: Ingest,
         /// Counts the looks; [`FileSetLink::rest`] names the last one taken.
         serial: u64,
         /// The position after it.

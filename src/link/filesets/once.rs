@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use super::digests::{DigestError, Throttle, sha256};
+use super::digests::{DigestError, Stop, Throttle, sha256};
 use super::look::{Part, look};
 use super::tree::{below, list, path_of, walk};
 use crate::driver::set::{At, Hashed, MemberSeen, Observation, SetName};
@@ -47,10 +46,8 @@ impl OfflineSet {
     /// When it cannot be read.
     pub fn hash(&self, member: &MemberSeen) -> Result<Option<Hashed>, ReadError> {
         let Some(part) = self.parts.iter().find(|part| part.kind == member.kind) else { return Ok(None) };
-        match sha256(&part.file, member.state, &Throttle::new(None), &AtomicBool::new(false)) {
-            Ok(sha256) => {
-                Ok(Some(Hashed { kind: member.kind, at: member.at.clone(), state: member.state, sha256 }))
-            }
+        match sha256(&part.file, member.state, &Throttle::new(None), &Stop::default()) {
+            Ok(sha256) => Ok(Some(Hashed { kind: member.kind, at: member.at.clone(), state: member.state, sha256 })),
             Err(DigestError::Changed | DigestError::Stopped) => Ok(None),
             Err(DigestError::Io(source)) => Err(ReadError::Unreadable { path: part.file.to_path_buf(), source }),
         }

@@ -11,7 +11,7 @@ const VERSION: u32 = 1;
 /// A set as it was found last. Opaque outside the link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    v: u32,
+    pub(super) v: u32,
     /// Its members.
     pub members: Vec<(Member, At, MemberState)>,
     /// A journal of the `.wiff2` was there.

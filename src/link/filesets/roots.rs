@@ -1,9 +1,9 @@
 //! The roots: whether they are there, how their changes are found, and what their folders hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::SyncSender;
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::look::state;
@@ -16,8 +16,8 @@ use crate::driver::set::At;
 use crate::driver::zenotof::group::{Group, group};
 use crate::link::baseline::Baseline;
 use crate::link::disk::Stat;
-use crate::link::filesets::track::{Tracked, in_folder, name_of};
 use crate::link::files::FolderState;
+use crate::link::filesets::track::{Tracked, in_folder, name_of};
 use crate::link::outlet::Stopped;
 use crate::link::place;
 
@@ -44,6 +44,8 @@ pub struct RootState {
     pub watches: Option<Watches>,
     /// Whether the kernel grants no more watches.
     pub limited: bool,
+    /// The latest change of a member in it that was seen, by the clock of the machine that holds it.
+    pub newest: i64,
     /// Whether it was looked at before, at this or an earlier start: what it held then is old.
     pub based: bool,
 }
@@ -65,6 +67,7 @@ impl RootState {
         Self {
             root,
             based,
+            newest: i64::MIN,
             folders: BTreeMap::new(),
             device: None,
             polling: true,
@@ -236,10 +239,10 @@ impl Worker {
     /// What a folder's names say of its sets.
     fn regroup(&mut self, at: usize, folder: &str, groups: Vec<Group<Stat>>) {
         let root = self.roots[at].root.name.clone();
-        let mut unseen: Vec<_> = in_folder(&self.sets, &root, folder).cloned().collect();
+        let mut unseen: BTreeSet<_> = in_folder(&self.sets, &root, folder).cloned().collect();
         for group in groups {
             let name = name_of(&root, folder, &group.stem);
-            unseen.retain(|other| *other != name);
+            unseen.remove(&name);
             if !self.roots[at].based {
                 self.add_to_baseline(&root, folder, &group);
             }
@@ -247,6 +250,8 @@ impl Worker {
                 (*kind, At { root: root.clone(), path: below(folder, name).into() }, state(stat))
             };
             let members: Vec<_> = group.members.iter().map(member).collect();
+            let newest = group.members.iter().map(|(_, _, stat)| stat.modified).max().unwrap_or(i64::MIN);
+            self.roots[at].newest = self.roots[at].newest.max(newest);
             if self.claimed(&members) || self.is_copy(&name) {
                 continue;
             }
@@ -321,9 +326,14 @@ impl Worker {
         let polled = self.roots.iter().find(|root| root.polling);
         let limited = self.roots.iter().find(|root| root.limited);
         let watching = match (polled, limited) {
-            (Some(root), _) => Watching { how: How::Poll, why: format!("{}: {}", root.root.folder.display(), root.why) },
+            (Some(root), _) => {
+                Watching { how: How::Poll, why: format!("{}: {}", root.root.folder.display(), root.why) }
+            }
             (None, Some(root)) => {
-                let why = format!("{}: the kernel grants no more watches, some folders are polled", root.root.folder.display());
+                let why = format!(
+                    "{}: the kernel grants no more watches, some folders are polled",
+                    root.root.folder.display()
+                );
                 Watching { how: How::Poll, why }
             }
             (None, None) => {

@@ -1,13 +1,16 @@
 //! One look at one set: who it is, whether it is a known one that moved, and what is said of it.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::SetEvent;
 use super::adopt::{FoundMember, Whose, whose};
 use super::look::look;
-use super::track::Tracked;
+use super::track::{Tracked, folder_of};
+use super::tree::below;
 use super::worker::Worker;
 use crate::driver::set::{Observation, SetName};
+use crate::driver::zenotof::group::{Name, classify};
 use crate::driver::zenotof::identity;
 use crate::event::Ingest;
 use crate::link::outlet::Stopped;
@@ -31,8 +34,11 @@ impl Worker {
             let root = self.roots.iter().find(|root| root.root.name == part.at.root)?;
             root.root.base.clone()
         });
+        let newest = self.roots.iter().map(|root| root.newest).max().unwrap_or(i64::MIN);
+        let behind = newest.saturating_sub(set.modified());
+        let behind_s = (set.position.backfill && !set.live).then(|| u64::try_from(behind / 1_000_000_000).unwrap_or(0));
         let seen = match look(&set.stem, base, &parts, set.journal) {
-            Ok(seen) => seen,
+            Ok(seen) => Observation { behind_s, ..seen },
             Err((path, error)) => {
                 let text = format!("{}: cannot be read: {error}", path.display());
                 let news = set.trouble.replace(text.clone()).as_ref() != Some(&text);
@@ -72,15 +78,19 @@ impl Worker {
         set.position.members.sort_by_key(|(kind, ..)| *kind);
         (set.position.journal, set.position.resting) = (seen.journal, false);
         set.found = seen.members.iter().map(|member| (member.kind, member.at.clone(), member.state)).collect();
+        for (.., state) in set.found.iter().filter(|(.., state)| state.file != 0) {
+            self.by_file.insert(state.file, name.clone());
+        }
         set.serial += 1;
         let (serial, position) = (set.serial, set.position.to_bytes());
+        let ingest = if set.position.backfill && !set.live { Ingest::Backfill } else { Ingest::Live };
         let opens = !std::mem::replace(&mut set.opened, true);
         if opens {
-            let ingest = if set.position.backfill && !set.live { Ingest::Backfill } else { Ingest::Live };
+            self.open += 1;
             let resume = !std::mem::take(&mut set.fresh);
-            self.outlet.send(SetEvent::Opened { set: name.clone(), resume, ingest })?;
+            self.outlet.send(SetEvent::Opened { set: name.clone(), resume })?;
         }
-        self.outlet.send(SetEvent::Looked { set: name.clone(), seen: Box::new(seen), serial, position })?;
+        self.outlet.send(SetEvent::Looked { set: name.clone(), seen: Box::new(seen), ingest, serial, position })?;
         if opens { self.tell_expectation(name) } else { Ok(()) }
     }
 
@@ -96,8 +106,8 @@ impl Worker {
         }
         let found: Vec<FoundMember> =
             seen.members.iter().map(|member| (member.kind, member.at.clone(), member.state)).collect();
-        let others = self.sets.iter().filter(|(other, set)| *other != name && !set.fresh);
-        let known = others.map(|(name, set)| (name, &set.position));
+        let candidates = self.candidates(name, &found, own.as_deref());
+        let known = candidates.iter().filter_map(|other| Some((other, &self.sets.get(other)?.position)));
         match whose(&found, own.as_deref(), &mut known.into_iter(), &|at| self.is_there(at)) {
             Whose::New => Ok(false),
             Whose::Copy(of) => {
@@ -114,32 +124,56 @@ impl Worker {
         }
     }
 
+    /// The known sets that these members may belong to.
+    fn candidates(&self, name: &SetName, found: &[FoundMember], own: Option<&str>) -> BTreeSet<SetName> {
+        let mut candidates: BTreeSet<SetName> =
+            found.iter().filter_map(|(.., state)| self.by_file.get(&state.file).cloned()).collect();
+        candidates.extend(own.and_then(|own| self.by_identity.get(own).cloned()));
+        if found.iter().all(|(kind, ..)| *kind != Member::Wiff) {
+            // Without a `.wiff` the name has to do.
+            let stem = name.rsplit('/').next();
+            candidates.extend(self.sets.keys().filter(|other| other.rsplit('/').next() == stem).cloned());
+        }
+        candidates.retain(|other| other != name && self.sets.get(other).is_some_and(|set| !set.fresh));
+        candidates
+    }
+
     /// Takes a set back of which it turns out that it is another one.
     fn withdraw(&mut self, name: &SetName) -> Result<(), Stopped> {
-        match self.sets.remove(name) {
+        match self.remove(name) {
             Some(set) if !set.fresh => self.outlet.send(SetEvent::Gone { set: name.clone() }),
             _ => Ok(()),
         }
     }
 
+    /// Takes a set out.
+    fn remove(&mut self, name: &SetName) -> Option<Tracked> {
+        let set = self.sets.remove(name)?;
+        self.open -= usize::from(set.opened);
+        Some(set)
+    }
+
     /// Members of the set `from` are at `to` now.
     fn moved(&mut self, from: &SetName, to: &SetName, members: Vec<FoundMember>) -> Result<(), Stopped> {
-        let Some(mut set) = self.sets.remove(from) else { return Ok(()) };
+        let Some(mut set) = self.remove(from) else { return Ok(()) };
         set.found.retain(|(kind, ..)| members.iter().all(|(other, ..)| other != kind));
         let renames = members.iter().any(|(kind, ..)| *kind == Member::Wiff);
         set.found.extend(members);
         set.found.sort_by_key(|(kind, ..)| *kind);
         (set.missing, set.looked) = (None, None);
+        if set.is_scattered() {
+            self.scattered.insert(if renames { to.clone() } else { from.clone() });
+        }
         if !renames {
+            self.open += usize::from(set.opened);
             self.sets.insert(from.clone(), set);
             self.want(from);
             return Ok(());
         }
-        set.opened = false;
-        set.fresh = false;
+        (set.opened, set.fresh) = (false, false);
         if let Some((.., at, _)) = set.found.first() {
             let file = at.path.rsplit('/').next().unwrap_or_default();
-            if let crate::driver::zenotof::group::Name::Member(_, stem) = crate::driver::zenotof::group::classify(file) {
+            if let Name::Member(_, stem) = classify(file) {
                 stem.clone_into(&mut set.stem);
             }
         }
@@ -158,11 +192,12 @@ impl Worker {
     pub(super) fn claimed(&mut self, members: &[FoundMember]) -> bool {
         let holds = |set: &Tracked, at: &crate::driver::set::At| set.found.iter().any(|(_, other, _)| other == at);
         let Some((_, first, _)) = members.first() else { return false };
-        let own = super::track::folder_of(&first.path);
-        let owner = self.sets.iter().find(|(name, set)| {
+        let own = below(&first.root, folder_of(&first.path));
+        let own = own.trim_end_matches('/');
+        let owner = self.scattered.iter().filter_map(|name| Some((name, self.sets.get(name)?))).find(|(name, set)| {
             // Its own folder's names are its business anyway.
-            let elsewhere = name.rsplit_once('/').is_none_or(|(place, _)| place != super::tree::below(&first.root, own).trim_end_matches('/'));
-            elsewhere && members.iter().all(|(_, at, _)| holds(set, at))
+            let is_elsewhere = name.rsplit_once('/').is_none_or(|(place, _)| place != own);
+            is_elsewhere && members.iter().all(|(_, at, _)| holds(set, at))
         });
         let Some(name) = owner.map(|(name, _)| name.clone()) else { return false };
         if let Some(set) = self.sets.get_mut(&name) {
@@ -206,8 +241,10 @@ impl Worker {
                 continue;
             }
             tracing::info!(set = %name, "A set is gone.");
-            if let Some(set) = self.sets.remove(&name) {
+            if let Some(set) = self.remove(&name) {
+                self.scattered.remove(&name);
                 self.by_identity.retain(|_, owner| *owner != name);
+                self.by_file.retain(|_, owner| *owner != name);
                 if !set.fresh {
                     self.outlet.send(SetEvent::Gone { set: name })?;
                 }

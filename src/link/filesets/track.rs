@@ -79,9 +79,10 @@ impl Tracked {
     /// Takes over what one folder lists of it; members elsewhere stay.
     pub fn update(&mut self, root: &str, folder: &str, members: Vec<FoundMember>, journal: bool) {
         let is_here = |at: &At| &*at.root == root && folder_of(&at.path) == folder;
-        let elsewhere = self.found.drain(..).filter(|(kind, at, _)| {
-            !is_here(at) && members.iter().all(|(other, ..)| other != kind)
-        });
+        let elsewhere = self
+            .found
+            .drain(..)
+            .filter(|(kind, at, _)| !is_here(at) && members.iter().all(|(other, ..)| other != kind));
         let mut found: Vec<FoundMember> = elsewhere.collect();
         found.extend(members);
         found.sort_by_key(|(kind, ..)| *kind);
@@ -98,6 +99,13 @@ impl Tracked {
             Some(Part { kind: *kind, at: at.clone(), file: path_of(&root.root.folder, &at.path).into() })
         };
         self.found.iter().filter_map(part).collect()
+    }
+
+    /// Whether its members are in several folders.
+    pub fn is_scattered(&self) -> bool {
+        let mut folders = self.found.iter().map(|(_, at, _)| (&at.root, folder_of(&at.path)));
+        let first = folders.next();
+        folders.any(|other| Some(other) != first)
     }
 
     /// The latest change of a member.

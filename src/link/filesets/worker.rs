@@ -12,12 +12,12 @@ use tokio::sync::watch as observe;
 
 use super::batches::Expectations;
 use super::digests::Throttle;
-use super::hashing::{Done, Job, Pool};
+use super::hashing::{Done, Pool};
 use super::position::Position;
 use super::roots::{RootState, SAFETY, restored};
 use super::track::{Tracked, folder_of, name_of};
 use super::tree::{below, path_of};
-use super::{SetEvent, SetsSettings, Start, manifest};
+use super::{SetEvent, SetsSettings, Start};
 use crate::driver::set::{Hashed, MemberSeen, SetName};
 use crate::driver::zenotof::group::{Name, classify};
 use crate::link::baseline::Baseline;
@@ -83,13 +83,19 @@ pub struct Worker {
     pub(super) copies: BTreeMap<SetName, SetName>,
     /// Sets by who they are, those that are known.
     pub(super) by_identity: BTreeMap<String, SetName>,
+    /// Sets by their files, those that are known.
+    pub(super) by_file: BTreeMap<u64, SetName>,
+    /// Sets whose members are in several folders: some have moved.
+    pub(super) scattered: BTreeSet<SetName>,
+    /// How many sets the driver has open.
+    pub(super) open: usize,
     /// Sets to look at: what changes now before what was there, then the oldest.
     queue: BTreeSet<(bool, i64, SetName)>,
     /// Sets to look at a little later.
-    later: BTreeMap<SetName, Instant>,
+    pub(super) later: BTreeMap<SetName, Instant>,
     /// Folders whose listing changed.
     dirty: BTreeSet<(usize, String)>,
-    pool: Pool,
+    pub(super) pool: Pool,
     pub(super) expectations: Expectations,
     pub(super) told: Option<bool>,
     pub(super) root_trouble: Option<String>,
@@ -112,8 +118,8 @@ impl Worker {
     ) -> Self {
         let Start { settings, known, baseline } = start;
         let (roots, baseline) = restored(settings.roots.clone(), baseline.as_deref());
-        let mut by_identity = BTreeMap::new();
-        let mut sets = BTreeMap::new();
+        let (mut by_identity, mut by_file) = (BTreeMap::new(), BTreeMap::new());
+        let (mut sets, mut scattered) = (BTreeMap::new(), BTreeSet::new());
         for known in known {
             let Some(position) = Position::from_bytes(&known.position) else {
                 tracing::warn!(set = %known.source, "A set's position cannot be read; it is looked at anew.");
@@ -122,8 +128,17 @@ impl Worker {
             if let Some(identity) = &position.identity {
                 by_identity.insert(identity.clone(), known.source.clone());
             }
+            by_file.extend(position.members.iter().map(|(.., state)| (state.file, known.source.clone())));
             let stem = known.source.rsplit('/').next().unwrap_or_default().to_owned();
-            sets.insert(known.source, Tracked::new(position, &stem));
+            let mut set = Tracked::new(position, &stem);
+            // Members in other folders stay its own; those in its own folder are found by listing it.
+            set.found.clone_from(&set.position.members);
+            if set.is_scattered() {
+                scattered.insert(known.source.clone());
+            } else {
+                set.found.clear();
+            }
+            sets.insert(known.source, set);
         }
         let pool = Pool::new(settings.hash_parallel, Throttle::new(settings.hash_rate), &ring);
         let now = Instant::now();
@@ -140,6 +155,9 @@ impl Worker {
             sets,
             copies: BTreeMap::new(),
             by_identity,
+            by_file,
+            scattered,
+            open: 0,
             queue: BTreeSet::new(),
             later: BTreeMap::new(),
             dirty: BTreeSet::new(),
@@ -300,6 +318,7 @@ impl Worker {
                 if let Some(set) = self.sets.get_mut(&name) {
                     let (backfill, stem) = (set.position.backfill, set.stem.clone());
                     let found = std::mem::take(&mut set.found);
+                    self.open -= usize::from(set.opened);
                     *set = Tracked { found, ..Tracked::fresh(backfill, &stem) };
                     self.want(&name);
                 }
@@ -344,9 +363,8 @@ impl Worker {
 
     /// The set that is looked at next.
     fn choose(&mut self) -> Option<SetName> {
-        let open = self.sets.values().filter(|set| set.opened).count();
         let next = self.queue.first()?.clone();
-        if next.0 && open >= ACTIVE {
+        if next.0 && self.open >= ACTIVE {
             return None;
         }
         self.queue.remove(&next);
@@ -360,75 +378,9 @@ impl Worker {
         Some(name)
     }
 
-    fn hash(&mut self, name: &SetName, members: Vec<MemberSeen>) {
-        let Some(set) = self.sets.get_mut(name) else { return };
-        let round = set.round.fetch_add(1, Ordering::Relaxed) + 1;
-        let (current, parts) = (set.round.clone(), set.parts(&self.roots));
-        for member in members {
-            let Some(part) = parts.iter().find(|part| part.at == member.at) else { continue };
-            let (set, file) = (name.clone(), part.file.clone());
-            self.pool.add(Job { set, member, file, round, current: current.clone() });
-        }
-    }
-
-    fn hashed(&mut self, done: Done) -> Result<(), Stopped> {
-        let Some(set) = self.sets.get_mut(&done.set).filter(|set| set.opened) else { return Ok(()) };
-        if set.round.load(Ordering::Relaxed) != done.round {
-            return Ok(());
-        }
-        match done.result {
-            Ok(hashed) => self.outlet.send(SetEvent::Hashed { set: done.set, hashed }),
-            Err(error) => {
-                // The look finds what changed; where nothing did, the driver asks once more.
-                tracing::debug!(set = %done.set, file = %done.file.display(), %error, "no digest yet");
-                self.later.insert(done.set, Instant::now() + self.believe);
-                Ok(())
-            }
-        }
-    }
-
-    fn put_down(&mut self, name: &SetName, members: &[Hashed]) -> Result<(), Stopped> {
-        let Some(folder) = &self.settings.manifests else { return Ok(()) };
-        match manifest::write(folder, name, members) {
-            Ok(path) => {
-                tracing::debug!(manifest = %path.display(), "written");
-                Ok(())
-            }
-            Err(error) => {
-                let text = format!("cannot write the manifest of {name} into {}: {error}", folder.display());
-                let remedy = Some("let the daemon's user write there".to_owned());
-                self.outlet.send(SetEvent::Trouble { set: Some(name.clone()), text, remedy })
-            }
-        }
-    }
-
-    fn rest(&mut self, name: &SetName, serial: u64) -> Result<(), Stopped> {
-        let Some(set) = self.sets.get_mut(name).filter(|set| set.opened && set.serial == serial && !set.wanted) else {
-            return Ok(());
-        };
-        (set.opened, set.live, set.position.resting) = (false, false, true);
-        self.outlet.send(SetEvent::Rested { set: name.clone(), position: set.position.to_bytes() })
-    }
-
     /// Tries again a little later.
     pub(super) fn again(&mut self, name: &SetName) {
         self.later.insert(name.clone(), Instant::now() + AGAIN);
-    }
-
-    fn read_batches(&mut self) -> Result<(), Stopped> {
-        let Some(batches) = &self.settings.batches else { return Ok(()) };
-        if !self.expectations.refresh(batches) {
-            return Ok(());
-        }
-        let open: Vec<SetName> = self.sets.iter().filter(|(_, set)| set.opened).map(|(name, _)| name.clone()).collect();
-        open.iter().try_for_each(|name| self.tell_expectation(name))
-    }
-
-    /// Says how many samples a set will hold, where a batch does.
-    pub(super) fn tell_expectation(&self, name: &SetName) -> Result<(), Stopped> {
-        let key = name.rsplit('/').next().unwrap_or_default();
-        let Some((samples, batch)) = self.expectations.of(key) else { return Ok(()) };
-        self.outlet.send(SetEvent::Expected { set: name.clone(), samples, batch: batch.to_owned() })
     }
 
     /// Whether a file is where a known set had it.
@@ -443,7 +395,9 @@ impl Worker {
         let Some((root, rest)) = name.split_once('/') else { return };
         let relative = folder_of(rest);
         for (at, state) in self.roots.iter_mut().enumerate() {
-            if &*state.root.name == root && let Some(folder) = state.folders.get_mut(relative) {
+            if &*state.root.name == root
+                && let Some(folder) = state.folders.get_mut(relative)
+            {
                 folder.print = folder.print.wrapping_add(1);
                 self.dirty.insert((at, below(relative, "").trim_end_matches('/').to_owned()));
             }

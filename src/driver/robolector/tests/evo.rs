@@ -224,3 +224,20 @@ pub fn session() -> Vec<(Direction, Vec<u8>)> {
     }
     session
 }
+
+#[test]
+fn a_real_genesis_says_who_it_is_and_what_it_has_not() {
+    // A byte capture of a Genesis: firmware version, and the error for a module that is not there.
+    let host = |bench: &mut Bench, bytes: &[u8]| bench.bytes(Direction::ToInstrument, bytes);
+    let device = |bench: &mut Bench, bytes: &[u8]| bench.bytes(Direction::FromInstrument, bytes);
+    let mut bench = Talk::new(Form::Serial, Mode::Listen { sees: Sees::Both }).bench;
+    host(&mut bench, b"\x02AM1RFV0\x03\x4e");
+    device(&mut bench, b"\x02@M1\x03\x3d\x02QM1@GENESIS-V1.61");
+    device(&mut bench, b"-07/2001\x03\x49");
+    host(&mut bench, b"\x02@M1\x03\x3d");
+    host(&mut bench, &write::command(Form::Serial, b'A', Module::new(b"O1").expect("a module"), b"PIA"));
+    device(&mut bench, b"\x02AO1E\x03\x7b");
+    assert!(bench.defects.is_empty() && bench.gaps.is_empty(), "{:?} {:?}", bench.defects, bench.gaps);
+    assert!(bench.events.is_empty());
+    assert_eq!(bench.firmware.as_deref(), Some("GENESIS-V1.61-07/2001"));
+}

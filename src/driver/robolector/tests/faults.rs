@@ -304,3 +304,23 @@ fn a_plate_that_the_gripper_lost_is_removed() {
     bench.exchange("C0PRid0004xs03479xd0yj4022yd0gr1", "C0PRid0004er99/00 R023/00");
     assert_eq!(bench.noted("removed"), ["removed fp: gripped-and-lost"]);
 }
+
+#[test]
+fn silence_ends_a_frame_where_nothing_else_does() {
+    let mut profile = crate::profile::shipped("robolector").expect("shipped");
+    let crate::profile::Kind::Robolector(robot) = &mut std::sync::Arc::make_mut(&mut profile).kind else {
+        panic!("a robot")
+    };
+    let crate::profile::robolector::Dialect::Star(star) = &mut robot.dialect else { panic!("a STAR") };
+    star.terminator = crate::profile::robolector::Terminator::None;
+    star.gap = std::time::Duration::from_millis(50);
+    let deck = super::support::deck(&profile);
+    let mut bench = Bench::with(profile, deck);
+    bench.open(Mode::Listen { sees: Sees::Both });
+    bench.bytes(Direction::ToInstrument, command("AS", 1, &FLOWER[..1], 1072).as_bytes());
+    bench.pass(1);
+    bench.bytes(Direction::FromInstrument, ok("AS", 1).as_bytes());
+    assert!(bench.noted("aspirated").is_empty(), "the reply may go on");
+    bench.run_out("gap");
+    assert_eq!(bench.noted("aspirated"), ["aspirated fp A01 (107.2) by 1 NoTip"]);
+}

@@ -56,6 +56,7 @@ pub struct Bench {
     pub sent: Vec<Vec<u8>>,
     pub defects: Vec<(&'static str, u64)>,
     pub operations: Vec<&'static str>,
+    pub firmware: Option<String>,
     /// The state as it was committed last.
     pub snapshot: Vec<(String, Vec<u8>)>,
     pub now: Timestamp,
@@ -83,6 +84,7 @@ impl Bench {
             sent: Vec::new(),
             defects: Vec::new(),
             operations: Vec::new(),
+            firmware: None,
             snapshot: Vec::new(),
             now: "2026-08-01T10:00:00Z".parse().expect("a time"),
             offset: 0,
@@ -118,6 +120,9 @@ impl Bench {
                 }
                 crate::driver::TimerChange::Cancel(timer) => self.timers.retain(|(other, _)| *other != timer),
             }
+        }
+        if let Some(identity) = effects.identity {
+            self.firmware = identity.instrument.software;
         }
         self.operations.extend(effects.operation.map(|operation| operation.name));
     }

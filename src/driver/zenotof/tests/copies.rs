@@ -103,7 +103,7 @@ proptest! {
         let world = copy(&set, &pieces, reserves);
         prop_assert_eq!(world.ends(), 1);
         is_clean(&world);
-        let unkilled: Vec<Piece> = pieces.iter().cloned().map(|piece| Piece { killed: false, ..piece }).collect();
+        let unkilled: Vec<Piece> = pieces.iter().map(|piece| Piece { killed: false, ..piece.clone() }).collect();
         prop_assert_eq!(world.ids(), copy(&set, &unkilled, reserves).ids());
     }
 }
@@ -123,7 +123,10 @@ fn a_scan_file_that_lacks_its_last_byte_is_incomplete_with_the_numbers() {
     assert_eq!(world.told(), ["started", "incomplete"]);
     let Body::AcquisitionIncomplete(incomplete) = &world.events[1].body else { panic!("not incomplete") };
     let problem = &incomplete.problems[0];
-    assert_eq!((problem.code, problem.expected_bytes, problem.found_bytes), ("truncated-data", Some(whole), Some(whole - 1)));
+    assert_eq!(
+        (problem.code, problem.expected_bytes, problem.found_bytes),
+        ("truncated-data", Some(whole), Some(whole - 1))
+    );
 }
 
 #[test]

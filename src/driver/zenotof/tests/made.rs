@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use instrument_proto::codec::wiff::write::{NewMethod, NewSample, WiffWriter, block_header, file_header, intensities};
-use instrument_proto::codec::wiff::{Description, FileRecord, IndexRecord, Layout, ModeKind, Polarity, Provenance, Version};
+use instrument_proto::codec::wiff::{
+    Description, FileRecord, IndexRecord, Layout, ModeKind, Polarity, Provenance, Version,
+};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
@@ -58,36 +60,39 @@ impl Made {
     pub fn begin(&mut self, sample_id: &str) -> &mut Self {
         let text = |text: &str| text.to_owned();
         let number = self.sample + 1;
-        self.sample = self.writer.begin_sample(&NewSample {
-            description: Description {
-                name: format!("sample {number}"),
-                id: sample_id.to_owned(),
-                comment: String::new(),
-                data_file: format!("{}.wiff", self.name),
-                method: text("SWATH.msm"),
-                quantitation_method: String::new(),
-                rack: text("rack"),
-                plate: text("plate"),
-                position: format!("{number:02}"),
-            },
-            injection_volume_ul: 5.0,
-            provenance: Provenance {
-                method_path: String::new(),
-                batch_path: text("today.dab"),
-                user: String::new(),
-                full_name: String::new(),
-                operator: String::new(),
-                project: String::new(),
-                software: String::new(),
-                computer: String::new(),
-                set: String::new(),
-            },
-            start: self.start + SignedDuration::from_secs(76 * i64::from(self.sample)),
-            offset: Offset::UTC,
-            method: NewMethod { kind: ModeKind::Srm, polarity: Polarity::Positive, windows: Vec::new(), ranges: 3 },
-            block_at: u32::try_from(self.scan.len()).expect("short"),
-            wiff2_key: None,
-        }).expect("a sample");
+        self.sample = self
+            .writer
+            .begin_sample(&NewSample {
+                description: Description {
+                    name: format!("sample {number}"),
+                    id: sample_id.to_owned(),
+                    comment: String::new(),
+                    data_file: format!("{}.wiff", self.name),
+                    method: text("SWATH.msm"),
+                    quantitation_method: String::new(),
+                    rack: text("rack"),
+                    plate: text("plate"),
+                    position: format!("{number:02}"),
+                },
+                injection_volume_ul: 5.0,
+                provenance: Provenance {
+                    method_path: String::new(),
+                    batch_path: text("today.dab"),
+                    user: String::new(),
+                    full_name: String::new(),
+                    operator: String::new(),
+                    project: String::new(),
+                    software: String::new(),
+                    computer: String::new(),
+                    set: String::new(),
+                },
+                start: self.start + SignedDuration::from_secs(76 * i64::from(self.sample)),
+                offset: Offset::UTC,
+                method: NewMethod { kind: ModeKind::Srm, polarity: Polarity::Positive, windows: Vec::new(), ranges: 3 },
+                block_at: u32::try_from(self.scan.len()).expect("short"),
+                wiff2_key: None,
+            })
+            .expect("a sample");
         (self.data, self.scans) = (0, 0);
         self.scan.extend(block_header(self.sample, 0));
         self
@@ -115,7 +120,9 @@ impl Made {
 
     /// Ends the sample by an entry in its log.
     pub fn end(&mut self) -> &mut Self {
-        self.writer.add_log(self.sample, self.scans * 300, "Mass Spectrometer: End of Run - Detailed Status").expect("an entry");
+        self.writer
+            .add_log(self.sample, self.scans * 300, "Mass Spectrometer: End of Run - Detailed Status")
+            .expect("an entry");
         self
     }
 

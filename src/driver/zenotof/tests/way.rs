@@ -48,7 +48,9 @@ fn a_set_that_grows_is_told_as_it_goes_and_ends_after_the_settling_time() {
         assert!(end_rules(&world).contains(&rule), "{rule}");
     }
     let Body::AcquisitionCompleted(ended) = &world.events[3].body else { panic!("not complete") };
-    assert!(ended.file_set.members.iter().all(|member| member.sha256.as_ref().is_some_and(|digest| digest.len() == 64)));
+    assert!(
+        ended.file_set.members.iter().all(|member| member.sha256.as_ref().is_some_and(|digest| digest.len() == 64))
+    );
     world.pass(100 * MINUTE);
     assert_eq!(world.events.len(), 4);
 }
@@ -246,10 +248,9 @@ fn a_wiff2_that_the_profile_requires_is_waited_for() {
 
 #[test]
 fn a_position_is_a_well_by_the_configured_rule_only() {
-    for (numbering, well) in [
-        (None, None),
-        (Some(Numbering { rule: Rule::DownColumns, rows: 8, columns: 12 }), Some("B01")),
-    ] {
+    for (numbering, well) in
+        [(None, None), (Some(Numbering { rule: Rule::DownColumns, rows: 8, columns: 12 }), Some("B01"))]
+    {
         let mut world = World::new(profile(), Settings { numbering, ..Settings::default() });
         let mut made = Made::new("S", 0);
         made.sample().sample().show(&mut world);

@@ -112,7 +112,8 @@ impl World {
     pub fn pass(&mut self, time: Duration) {
         let mut left = time;
         loop {
-            let next = self.timers.iter().min_by_key(|(_, after)| **after).map(|(timer, after)| (timer.clone(), *after));
+            let next =
+                self.timers.iter().min_by_key(|(_, after)| **after).map(|(timer, after)| (timer.clone(), *after));
             let Some((timer, after)) = next.filter(|(_, after)| *after <= left) else { break };
             left -= after;
             self.timers.values_mut().for_each(|other| *other = other.saturating_sub(after));
@@ -203,9 +204,7 @@ impl World {
 
     /// How many ends were told.
     pub fn ends(&self) -> usize {
-        let is_end = |event: &&Event| {
-            matches!(event.body, Body::AcquisitionCompleted(_) | Body::AcquisitionAborted(_))
-        };
+        let is_end = |event: &&Event| matches!(event.body, Body::AcquisitionCompleted(_) | Body::AcquisitionAborted(_));
         self.events.iter().filter(is_end).count()
     }
 }
@@ -221,6 +220,7 @@ pub fn observation(name: &str, files: &BTreeMap<Member, File>) -> Observation {
         wiff: None,
         scan: None,
         wiff2: None,
+        behind_s: None,
         hollow: false,
     };
     for (kind, file) in files {
