@@ -4,6 +4,7 @@
 //! commits them, and the publisher delivers them over MQTT.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod decode;

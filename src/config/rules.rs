@@ -3,13 +3,14 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::codes::Code;
-use super::file::{BrokerTable, ConfigTable};
+use super::file::{BrokerTable, ConfigTable, DeviceTable};
 use super::nearest::nearest;
 use super::problem::Problem;
 use super::reader::{At, Reader};
 use super::resolve::{Resolved, log_filter as parse_log_filter};
 use super::settings::{Backfill, BrokerSettings, Settings};
 use super::streams::Line;
+use super::values::FilePath;
 use crate::event::DeviceId;
 
 /// Checks everything that more than one value has to do with. `folder` is that of the configuration file.
@@ -171,32 +172,35 @@ fn folders(table: &ConfigTable, journal: &Path, base: &Path, reader: &mut Reader
     for (id, (_, at)) in table.devices.iter().flat_map(|named| &named.value.entries) {
         // A device that is out of use watches nothing: another may have its folder meanwhile.
         let is_enabled = at.value.enabled.as_ref().is_none_or(|enabled| enabled.value);
-        let files = at.value.files.as_ref().filter(|_| is_enabled);
-        let Some(place) = files.and_then(|files| files.value.folder.as_ref()) else { continue };
-        let folder = flat(&place.value.in_folder(base));
-        for (other_id, other, other_span) in &seen {
-            let message = match () {
-                () if folder == *other => format!("`{id}` watches the same folder as `{other_id}`"),
-                () if folder.starts_with(other) => format!("`{id}` watches a folder within that of `{other_id}`"),
-                () if other.starts_with(&folder) => format!("`{id}` watches the folder around that of `{other_id}`"),
-                () => continue,
-            };
-            reader
-                .report(Code::SameFolder, place.span.clone(), message)
-                .help("each run would be recorded twice, as that of two instruments: give each its own folder")
-                .also(other_span.clone(), format!("`{other_id}`"));
+        for place in watched(&at.value).filter(|_| is_enabled) {
+            let folder = flat(&place.value.in_folder(base));
+            for (other_id, other, other_span) in &seen {
+                let message = match () {
+                    () if folder == *other => format!("`{id}` watches the same folder as `{other_id}`"),
+                    () if folder.starts_with(other) => format!("`{id}` watches a folder within that of `{other_id}`"),
+                    () if other.starts_with(&folder) => {
+                        format!("`{id}` watches the folder around that of `{other_id}`")
+                    }
+                    () => continue,
+                };
+                reader
+                    .report(Code::SameFolder, place.span.clone(), message)
+                    .help("each run would be recorded twice, as that of two instruments: give each its own folder")
+                    .also(other_span.clone(), format!("`{other_id}`"));
+            }
+            if flat(journal).starts_with(&folder) {
+                reader
+                    .report(
+                        Code::FolderHoldsJournal,
+                        place.span.clone(),
+                        format!("`{id}` watches the folder that holds the journal"),
+                    )
+                    .help(format!("the journal is `{}`", journal.display()))
+                    .help("put the journal elsewhere with `path` in `[journal]`, or name a folder of the instrument's own");
+            }
+            seen.push((id, folder, place.span.clone()));
         }
-        if flat(journal).starts_with(&folder) {
-            reader
-                .report(
-                    Code::FolderHoldsJournal,
-                    place.span.clone(),
-                    format!("`{id}` watches the folder that holds the journal"),
-                )
-                .help(format!("the journal is `{}`", journal.display()))
-                .help("put the journal elsewhere with `path` in `[journal]`, or name a folder of the instrument's own");
-        }
-        seen.push((id, folder, place.span.clone()));
+        manifests(id, &at.value, &seen, base, reader);
     }
 }
 
@@ -232,6 +236,36 @@ fn lines(table: &ConfigTable, resolved: &Resolved, reader: &mut Reader) {
             }
             seen.push((&device.id, port, place.clone()));
         }
+    }
+}
+
+/// The folders that a device watches.
+fn watched(device: &DeviceTable) -> impl Iterator<Item = &At<FilePath>> {
+    let files = device.files.as_ref().and_then(|files| files.value.folder.as_ref());
+    let acquisitions = device.acquisitions.as_ref().and_then(|at| at.value.roots.as_ref());
+    let roots = acquisitions.into_iter().flat_map(|roots| roots.value.entries.values());
+    files.into_iter().chain(roots.filter_map(|(_, at)| at.value.folder.as_ref()))
+}
+
+/// Manifests must not be written where an instrument's files are.
+fn manifests(
+    id: &str,
+    device: &DeviceTable,
+    seen: &[(&str, PathBuf, std::ops::Range<usize>)],
+    base: &Path,
+    reader: &mut Reader,
+) {
+    let Some(place) = device.acquisitions.as_ref().and_then(|at| at.value.manifests.as_ref()) else { return };
+    let folder = flat(&place.value.in_folder(base));
+    if let Some((other, _, span)) = seen.iter().find(|(_, watched, _)| folder.starts_with(watched)) {
+        reader
+            .report(
+                Code::SameFolder,
+                place.span.clone(),
+                format!("`{id}` would write manifests where `{other}` only reads"),
+            )
+            .help("nothing is written into an instrument's folder: name another one")
+            .also(span.clone(), "the folder that is watched");
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::DeviceState;
+use crate::clock::Clock;
 use crate::event::envelope::milliseconds;
 use crate::event::{DeviceId, NodeId};
 use crate::publish::{BrokerStatus, Retained, Standing};
@@ -95,13 +96,6 @@ impl Board {
     }
 }
 
-/// Whether something keeps the system's clock right, where that can be told.
-fn clock_is_synchronised() -> Option<bool> {
-    std::path::Path::new("/run/systemd/timesync")
-        .is_dir()
-        .then(|| std::path::Path::new("/run/systemd/timesync/synchronized").exists())
-}
-
 fn retained(topic: String, payload: &Value, expires: bool) -> Retained {
     Retained { topic, payload: payload.to_string().into_bytes(), expires }
 }
@@ -118,7 +112,7 @@ impl Standing for Board {
         node["brokers"] = json!(inner.brokers);
         let backlog = |status: &BrokerStatus| status.backlog.values().sum::<u64>();
         node["backlog"] = inner.brokers.iter().map(|(name, s)| (name.to_string(), Value::from(backlog(s)))).collect();
-        node["clock_synchronised"] = clock_is_synchronised().into();
+        node["clock_synchronised"] = Clock::default().is_synchronised().into();
         node["last_reload"] = inner.reload.clone().unwrap_or(Value::Null);
         let mut all = vec![retained(self.node_topic(), &node, true)];
         for (id, device) in &inner.devices {

@@ -45,9 +45,10 @@ pub struct Stamp {
 pub struct Recording(Arc<str>);
 
 impl Recording {
-    /// Recorded by `journal` at `at`.
-    pub fn new(journal: Uuid, at: Timestamp) -> Self {
-        Self(format!(",\"recordedtime\":\"{}\",\"journalid\":\"{journal}\"", milliseconds(at)).into())
+    /// Recorded by `journal` at `at`; `synchronised` where it is known whether the clock that says so is.
+    pub fn new(journal: Uuid, at: Timestamp, synchronised: Option<bool>) -> Self {
+        let flag = if synchronised == Some(false) { ",\"clocksynchronised\":false" } else { "" };
+        Self(format!(",\"recordedtime\":\"{}\",\"journalid\":\"{journal}\"{flag}", milliseconds(at)).into())
     }
 }
 

@@ -13,10 +13,10 @@ use crate::event::DeviceId;
 const STEP_ROWS: i64 = 512;
 
 /// Pages that one step gives back to the disk at most.
-const STEP_PAGES: i64 = 128;
+const STEP_PAGES: i64 = 64;
 
 /// Free pages that stay in the file, because the next rows need them anyway: 1 MiB.
-const SPARE_PAGES: i64 = 256;
+const SPARE_PAGES: i64 = 128;
 
 /// How far a device's payloads may be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use super::retention::Removed;
 use super::spans::Spans;
 use super::state::{Pending, Stream};
 use super::{gap, schema};
+use crate::clock::Clock;
 use crate::event::envelope::Recording;
 use crate::event::{DeviceId, Prepared, Stamp};
 
@@ -38,6 +39,7 @@ pub(super) struct Constants {
 pub(super) struct Memory {
     places: Places,
     spans: Spans,
+    clock: Clock,
 }
 
 /// What a transaction changes in memory once it is durable.
@@ -91,9 +93,9 @@ impl<'c> Writing<'c> {
         Ok(Self {
             connection,
             constants,
-            memory,
             now,
-            recording: Recording::new(constants.journal, now),
+            recording: Recording::new(constants.journal, now, memory.clock.is_synchronised()),
+            memory,
             insert_id: connection.prepare_cached(INSERT_ID)?,
             find_id: connection.prepare_cached(FIND_ID)?,
             insert_payload: connection.prepare_cached(INSERT_PAYLOAD)?,
@@ -310,7 +312,7 @@ impl<'c> Writing<'c> {
 
     /// Writes what is collected until the end; the transaction stays open.
     pub(super) fn finish(self) -> rusqlite::Result<Outcome> {
-        let Memory { places, spans } = self.memory;
+        let Memory { places, spans, .. } = self.memory;
         spans.write(self.connection, places)?;
         Ok(self.outcome)
     }

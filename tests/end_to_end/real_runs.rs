@@ -13,7 +13,9 @@ use crate::{real_data, wait_for};
 fn essence(event: &Value) -> Value {
     let mut essence = event.clone();
     let object = essence.as_object_mut().expect("an event is an object");
-    for by_way in ["sequence", "recordedtime", "journalid", "ingest", "sourceposition", "producerversion"] {
+    for by_way in
+        ["sequence", "recordedtime", "journalid", "ingest", "sourceposition", "producerversion", "clocksynchronised"]
+    {
         object.remove(by_way);
     }
     if let Some(data) = object["data"].as_object_mut() {

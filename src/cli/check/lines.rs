@@ -35,15 +35,15 @@ pub(super) fn probes(table: &DeviceTable, device: &DeviceSettings) -> Vec<Probe>
     match settings.map(|stream| (&stream.line, stream.mode)) {
         Some((Line::Serial { port, replies, .. }, mode)) => {
             let place = table.serial.as_ref().map(|at| at.span.clone());
-            for port in [Some(port), replies.as_ref()].into_iter().flatten().cloned() {
-                let id = device.id.to_string();
+            for port in [Some(port), replies.as_ref()].into_iter().flatten() {
+                let (id, port) = (device.id.to_string(), port.clone());
                 add(place.clone(), Box::new(move || serial(&id, &port, mode, &Roots::default())));
             }
         }
         Some((Line::Tcp { address, replies }, _)) => {
             let place = table.tcp.as_ref().map(|at| at.span.clone());
-            for address in [Some(address), replies.as_ref()].into_iter().flatten().cloned() {
-                let id = device.id.to_string();
+            for address in [Some(address), replies.as_ref()].into_iter().flatten() {
+                let (id, address) = (device.id.to_string(), address.clone());
                 add(place.clone(), Box::new(move || server(&id, &address)));
             }
         }
@@ -54,7 +54,8 @@ pub(super) fn probes(table: &DeviceTable, device: &DeviceSettings) -> Vec<Probe>
         }
         None => {}
     }
-    for path in device.deck.worklists.iter().cloned() {
+    for path in &device.deck.worklists {
+        let path = path.clone();
         let (place, id) = (table.worklist.as_ref().map(|at| at.span.clone()), device.id.to_string());
         add(place, Box::new(move || readable(&format!("a worklist of `{id}`"), &path, Code::FileUnusable)));
     }

@@ -5,7 +5,7 @@ use super::judge::{Judgement, Verdict, evidence};
 use super::state::Phase;
 use super::tell::Teller;
 use crate::driver::set::Observation;
-use crate::driver::{Effects, Operation};
+use crate::driver::{Effects, Identity, Operation};
 use crate::event::acquisition::Evidence;
 
 /// An acquisition's progress is told once for so many seconds of its run time.
@@ -112,7 +112,11 @@ impl Set {
             Phase::Settling | Phase::Hashing => "settling",
             Phase::Ended | Phase::Rechecking | Phase::Incomplete => "idle",
         };
-        let run = self.teller(look).map(|teller| teller.run());
+        let teller = self.teller(look);
+        let run = teller.as_ref().map(|teller| teller.run());
+        if let Some(instrument) = teller.map(|teller| teller.source()).filter(|source| source.serial.is_some()) {
+            effects.identity = Some(Identity { instrument, channels: Vec::new() });
+        }
         effects.operation = Some(Operation { name, run, cycle: None });
     }
 }

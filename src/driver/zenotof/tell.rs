@@ -82,6 +82,12 @@ impl Teller<'_> {
         FileSet { base: self.look.base.as_ref().map(ToString::to_string), members, set }
     }
 
+    /// The instrument, for the device's `info`.
+    pub fn source(&self) -> cultivation::Instrument {
+        let software = self.software().map(|software| software.name);
+        cultivation::Instrument { serial: self.instrument().serial, software, format: "wiff".to_owned() }
+    }
+
     /// An event of the set.
     pub fn event(&self, body: Body, key: Key, time: Option<Timestamp>) -> Event {
         let run = self.run();

@@ -93,12 +93,7 @@ impl Throttle {
 /// # Errors
 ///
 /// When it is not, when it cannot be read, or when `stop` says so.
-pub fn sha256(
-    path: &Path,
-    expected: MemberState,
-    throttle: &Throttle,
-    stop: &Stop,
-) -> Result<String, DigestError> {
+pub fn sha256(path: &Path, expected: MemberState, throttle: &Throttle, stop: &Stop) -> Result<String, DigestError> {
     let (mut file, before) = disk::open(path)?;
     if state(&before) != expected {
         return Err(DigestError::Changed);

@@ -18,8 +18,6 @@ mod position;
 mod requests;
 mod roots;
 mod step;
-#[cfg(test)]
-mod tests;
 mod track;
 mod tree;
 mod watch;

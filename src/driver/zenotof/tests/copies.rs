@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::made::Made;
 use super::world::{File, MINUTE, Thing, World, pair, profile};
 use crate::driver::zenotof::Settings;
 use crate::event::Body;
@@ -76,6 +77,15 @@ fn copy(set: &BTreeMap<Member, File>, pieces: &[Piece], reserves: bool) -> World
     world
 }
 
+/// A set of five samples.
+fn several() -> BTreeMap<Member, File> {
+    let mut made = Made::new("S", 0);
+    for _ in 0..5 {
+        made.sample();
+    }
+    made.files("S", 1)
+}
+
 fn is_clean(world: &World) {
     for event in &world.events {
         let spoiled = matches!(event.body, Body::AcquisitionReopened(_) | Body::AcquisitionIncomplete(_));
@@ -84,15 +94,16 @@ fn is_clean(world: &World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn a_copy_in_any_order_ends_once_and_after_its_last_byte(
         random in proptest::collection::vec((any::<u32>(), 0u16..20_000, proptest::bool::weighted(0.3)), 12),
         order in any::<u64>(),
         reserves in any::<bool>(),
+        made in any::<bool>(),
     ) {
-        let Some(set) = pair() else { return Ok(()) };
+        let set = if made { several() } else { let Some(set) = pair() else { return Ok(()) }; set };
         let mut pieces = pieces(&set, &random);
         // Fisher and Yates, by a small generator of numbers.
         let mut state = order | 1;

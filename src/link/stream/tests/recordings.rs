@@ -83,7 +83,7 @@ async fn recordings_are_rotated_and_the_oldest_go() {
         let wanted = format!("{number:0>600}");
         // One at a time, so that each finds the file of the one before full.
         until(|| {
-            let newest = files(folder.path()).into_iter().filter(|file| *file != of_another).next_back()?;
+            let newest = files(folder.path()).into_iter().rfind(|file| *file != of_another)?;
             let text = std::fs::read_to_string(newest).ok()?;
             text.contains(&wanted).then_some(())
         })
