@@ -22,8 +22,7 @@ impl Dialect {
     pub fn new(profile: &RobolectorProfile) -> Self {
         match &profile.dialect {
             robolector::Dialect::Star(star) => {
-                let gap = if star.terminator == robolector::Terminator::None { star.gap } else { Duration::ZERO };
-                Self::Star(Box::new(Star::new(star, profile.channels, profile.replies)), gap)
+                Self::Star(Box::new(Star::new(star, profile.channels, profile.replies)), star.gap)
             }
             robolector::Dialect::Tecan(tecan) => Self::Tecan(Box::new(Tecan::new(tecan.form, profile.replies))),
         }
@@ -53,7 +52,7 @@ impl Dialect {
         }
     }
 
-    /// Silence that ends a frame, where nothing else does.
+    /// Silence that ends a frame, also before its terminator; `None` where none does.
     pub fn gap(&self) -> Option<Duration> {
         match self {
             Self::Star(_, gap) => (!gap.is_zero()).then_some(*gap),

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{Damage, Frame, Side, next_start};
 
-/// Bytes of one frame that are held; the longest real one, an aspiration with 16 channels, has under 2 KiB. Of a longer one the rest is
-/// dropped, and the whole of it comes out as [`Damage::TooLong`].
+/// Bytes of one frame that are held; the longest real one, an aspiration with 16 channels, has under 2 KiB. One that has more comes out as
+/// [`Damage::TooLong`] as soon as it is full, since its end may never come; the rest of it, to its end, is dropped.
 pub const MAX_FRAME: usize = 8 * 1024;
 
 /// How frames end. On USB, the robot's own line, a frame is a packet; whoever carries it over a serial line or into a file chose one of these.
@@ -113,12 +113,14 @@ pub struct Scanner {
     side: Option<Side>,
     held: Vec<u8>,
     dropped: bool,
+    /// Whether it was said that what is held is too long.
+    told: bool,
 }
 
 impl Scanner {
     /// A scanner for a line on which `side` alone speaks, or both where it is `None`.
     pub fn new(framing: Framing, side: Option<Side>) -> Self {
-        Self { framing, side, held: Vec::new(), dropped: false }
+        Self { framing, side, held: Vec::new(), dropped: false, told: false }
     }
 
     /// How frames stand on its line.
@@ -142,6 +144,7 @@ impl Scanner {
             self.hold_and_release(bytes, &mut each);
         } else {
             self.hold(bytes);
+            self.tell_too_long(&mut each);
         }
     }
 
@@ -157,6 +160,7 @@ impl Scanner {
         let held = self.held.len();
         self.held.clear();
         self.dropped = false;
+        self.told = false;
         held
     }
 
@@ -169,6 +173,9 @@ impl Scanner {
     pub fn resume(&mut self, held: &[u8]) {
         self.cut();
         self.hold(held);
+        // One that is full was told of.
+        self.dropped = self.held.len() == MAX_FRAME;
+        self.told = self.dropped;
     }
 
     fn hold(&mut self, bytes: &[u8]) {
@@ -205,14 +212,21 @@ impl Scanner {
     }
 
     fn take_held(&mut self, each: &mut impl FnMut(Item<'_>)) {
+        self.tell_too_long(each);
         let mut held = std::mem::take(&mut self.held);
-        if std::mem::take(&mut self.dropped) {
-            each(Item::Damaged { bytes: &held, why: Damage::TooLong });
-        } else {
+        if !std::mem::take(&mut self.dropped) {
             self.line(&held, true, each);
         }
+        self.told = false;
         held.clear();
         self.held = held;
+    }
+
+    /// Says once that what is held is too long. On a line whose frames end otherwise than was said nothing else would ever come.
+    fn tell_too_long(&mut self, each: &mut impl FnMut(Item<'_>)) {
+        if self.dropped && !std::mem::replace(&mut self.told, true) {
+            each(Item::Damaged { bytes: &self.held, why: Damage::TooLong });
+        }
     }
 
     /// Reads what stands between two terminators or gaps. `ended` says whether the last frame in it has its end.

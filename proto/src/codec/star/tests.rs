@@ -265,6 +265,20 @@ fn a_frame_without_end_is_dropped_and_said() {
 }
 
 #[test]
+fn a_line_whose_frames_never_end_is_told_of_at_once() {
+    let mut scanner = Scanner::new(Framing::default(), None);
+    let unended = b"C0RTid0001er00/00rt0 0 0 0 0 0 0 0".repeat(MAX_FRAME / 32 + 1);
+    assert_eq!(scanned(&mut scanner, &[&unended[..]]), [Err(Damage::TooLong)]);
+    let mut resumed = Scanner::new(Framing::default(), None);
+    resumed.resume(scanner.held());
+    for mut scanner in [scanner, resumed] {
+        // Its rest is not told again, and what follows is read.
+        let found = scanned(&mut scanner, &[b"C0RTid0002er00/00", b"\r\nC0RFid0003\r\n"]);
+        assert_eq!(found, [Ok(("C0RFid0003".to_owned(), None))]);
+    }
+}
+
+#[test]
 fn half_a_frame_before_a_cut_never_meets_what_follows() {
     let mut scanner = Scanner::new(Framing::default(), None);
     assert!(scanned(&mut scanner, &[b"C0ASid0001xp02983"]).is_empty());

@@ -307,12 +307,21 @@ fn a_plate_that_the_gripper_lost_is_removed() {
 
 #[test]
 fn silence_ends_a_frame_where_nothing_else_does() {
+    silence_ends_a_frame(crate::profile::robolector::Terminator::None);
+}
+
+#[test]
+fn silence_ends_a_frame_also_where_a_terminator_could() {
+    silence_ends_a_frame(crate::profile::robolector::Terminator::Any);
+}
+
+fn silence_ends_a_frame(terminator: crate::profile::robolector::Terminator) {
     let mut profile = crate::profile::shipped("robolector").expect("shipped");
     let crate::profile::Kind::Robolector(robot) = &mut std::sync::Arc::make_mut(&mut profile).kind else {
         panic!("a robot")
     };
     let crate::profile::robolector::Dialect::Star(star) = &mut robot.dialect else { panic!("a STAR") };
-    star.terminator = crate::profile::robolector::Terminator::None;
+    star.terminator = terminator;
     star.gap = std::time::Duration::from_millis(50);
     let deck = super::support::deck(&profile);
     let mut bench = Bench::with(profile, deck);

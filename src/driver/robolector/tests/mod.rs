@@ -5,5 +5,6 @@ mod faults;
 mod host;
 mod protocols;
 mod splits;
+mod star_deck;
 mod support;
 mod worklists;
