@@ -5,7 +5,8 @@
 //! missed nothing of that is known any more, until the arm is moved again.
 //!
 //! A plunger that is moved by `PPR` (or by a diluter's own `P`) while the tips are up, or where that is not known, draws an air gap; while they
-//! are down, liquid. They are down from `MDT`, or the first move of Z alone, until the next one.
+//! are down, liquid. They are down from `MDT`, the first move of Z alone, or a `PAA` that lowers them, until the next move of Z. A `PAA` lowers
+//! tips where it names a lower Z (counted from the deck upwards) than they travel at: what `SHZ` said last, else the highest Z named so far.
 
 use instrument_proto::codec::tecan::{Body, Message};
 use instrument_proto::geometry::Position;
@@ -27,6 +28,9 @@ pub(super) struct Motion {
     /// Whether the tips are in a well; `None` where that is not known.
     #[serde(default)]
     down: Option<bool>,
+    /// The Z at which the tips travel, 0.1 mm.
+    #[serde(default)]
+    travel: Option<i32>,
     /// Tips that were used last, one bit each.
     used: u8,
     /// Where each valve leads: 0 to the tip, 1 to the system liquid, 2 past the syringe.
@@ -80,7 +84,7 @@ fn diluter(module: &str) -> Option<usize> {
 impl Motion {
     /// A command was missed: what it moved is not known.
     pub fn lose_track(&mut self) {
-        *self = Self { used: self.used, is_gripping: self.is_gripping, ..Self::default() };
+        *self = Self { used: self.used, travel: self.travel, is_gripping: self.is_gripping, ..Self::default() };
     }
 
     /// A command failed half way: what it moves may be anywhere.
@@ -111,7 +115,7 @@ impl Motion {
             return Ok(Effect::default());
         }
         // Sets and reports have arguments of their own.
-        if command.starts_with('R') || (command.starts_with('S') && command != "SAA") {
+        if command.starts_with('R') || (command.starts_with('S') && !matches!(command, "SAA" | "SHZ")) {
             return Ok(Effect::default());
         }
         let numbers = arguments.all().map_err(|_| format!("{command} with an argument that is no number"))?;
@@ -137,12 +141,17 @@ impl Motion {
                     return Err(format!("tips cannot be {ys} tenths of a millimetre apart"));
                 }
                 next.arm = x.zip(y).map(|(x, y)| (x, y, ys));
-                next.down = Some(false);
+                let heights = || numbers.iter().skip(3).take(TIPS).flatten().copied();
+                next.travel = self.travel.max(heights().max());
+                next.down = Some(heights().min() < next.travel && heights().next().is_some());
                 effect.tips = tips(self.used);
                 effect.approach = Some(next.work(Verb::Air, self.used, |_| 0));
             }
+            "SHZ" => next.travel = numbers.iter().take(TIPS).flatten().copied().max().or(self.travel),
             "PAZ" | "MAZ" => {
-                next.down = self.down.map(|down| !down);
+                let heights = numbers.iter().take(TIPS).flatten().copied();
+                let is_up = self.travel.is_some_and(|travel| heights.min().is_some_and(|lowest| lowest >= travel));
+                next.down = if is_up { Some(false) } else { self.down.map(|down| !down) };
                 effect.tips = tips(self.used);
             }
             "MDT" => {

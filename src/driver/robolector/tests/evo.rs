@@ -195,6 +195,28 @@ fn a_diluter_string_moves_its_tip() {
 }
 
 #[test]
+fn tips_that_the_arm_lowers_itself_are_in_the_liquid() {
+    let mut talk = Talk::new(Form::Serial, Mode::Listen { sees: Sees::Both });
+    let steps = [
+        "A1SHZ2100,2100,2100,2100,2100,2100,2100,2100",
+        "A1AGT1,1123,210,0",
+        "A1PAA3868,2040,130,2100,2100,2100,2100,2100,2100,2100,2100",
+        "D1OV900P15R",
+        "A1PAA3868,2040,130,1200,2100,2100,2100,2100,2100,2100,2100",
+        "D1V900P300R",
+        "A1PAA4008,1090,90,2100,2100,2100,2100,2100,2100,2100,2100",
+        "A1PAA4008,1090,90,1200,2100,2100,2100,2100,2100,2100,2100",
+        "D1V900D315R",
+    ];
+    for step in steps {
+        talk.command(step);
+        talk.answer(&format!("{}@", &step[..2]));
+    }
+    assert_eq!(talk.bench.noted("aspirated").len(), 1, "the air before it is none");
+    assert_eq!(talk.bench.noted("completed"), ["completed fp A01 (100) by 1 -> dwp A03 (100)"]);
+}
+
+#[test]
 fn only_commands_are_visible() {
     let mut talk = Talk::new(Form::Serial, Mode::Listen { sees: Sees::CommandsOnly });
     for line in PROTOCOLS.lines().filter(|line| !line.starts_with([' ', '#'])) {
