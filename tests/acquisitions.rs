@@ -273,6 +273,26 @@ fn old_sets_are_left_alone_and_moves_and_copies_are_told_for_what_they_are() {
     assert_eq!(place.told(), told, "{}", place.log());
 }
 
+#[test]
+fn a_batch_that_was_written_just_before_its_acquisition_ends_it_without_a_wait() {
+    let (Some(wiff), Some(scan)) = (real("1hpo.wiff"), real("1hpo.wiff.scan")) else { return };
+    let batches = tempfile::tempdir().expect("a folder");
+    let more = format!("acquisitions = {{ batches = {{ folder = \"{}\" }} }}", batches.path().display());
+    let place = Place::new("", &more);
+    // Neither the next look at the folders nor silence comes in the time of this test.
+    let config = std::fs::read_to_string(place.path("instrumentd.toml")).expect("readable");
+    let config = config.replace("\"1s\"", "\"1h\"").replace("\"900ms\"", "\"1h\"").replace("\"20s\"", "\"2h\"");
+    std::fs::write(place.path("instrumentd.toml"), config).expect("written");
+    let _daemon = place.run();
+    place.wait_journal();
+    std::fs::write(batches.path().join("today.csv"), "Sample Name,Data File\r\none,S\r\n").expect("written");
+    std::fs::write(place.path("data").join("S.wiff"), &wiff).expect("written");
+    std::fs::write(place.path("data").join("S.wiff.scan"), &scan).expect("written");
+    place.wait_for("the end", |told| count(told, "aborted") == 1);
+    let end = place.events().pop().expect("an end");
+    assert!(end["data"]["evidence"].to_string().contains("expected-samples"), "{end}");
+}
+
 impl Place {
     /// Waits until the daemon looked for the first time.
     fn wait_journal(&self) {

@@ -61,13 +61,15 @@ impl Worker {
         self.outlet.send(SetEvent::Rested { set: name.clone(), position: set.position.to_bytes() })
     }
 
-    pub(super) fn read_batches(&mut self) -> Result<(), Stopped> {
-        let Some(batches) = &self.settings.batches else { return Ok(()) };
+    /// Reads the batch files that are new; true when there were some, and the open sets were told.
+    pub(super) fn read_batches(&mut self) -> Result<bool, Stopped> {
+        let Some(batches) = &self.settings.batches else { return Ok(false) };
         if !self.expectations.refresh(batches) {
-            return Ok(());
+            return Ok(false);
         }
         let open: Vec<SetName> = self.sets.iter().filter(|(_, set)| set.opened).map(|(name, _)| name.clone()).collect();
-        open.iter().try_for_each(|name| self.tell_expectation(name))
+        open.iter().try_for_each(|name| self.tell_expectation(name))?;
+        Ok(true)
     }
 
     /// Says how many samples a set will hold, where a batch does.

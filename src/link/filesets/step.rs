@@ -91,7 +91,11 @@ impl Worker {
             self.outlet.send(SetEvent::Opened { set: name.clone(), resume })?;
         }
         self.outlet.send(SetEvent::Looked { set: name.clone(), seen: Box::new(seen), ingest, serial, position })?;
-        if opens { self.tell_expectation(name) } else { Ok(()) }
+        // Its batch was written shortly before it, and after the last look at the folders.
+        if opens && !(ingest == Ingest::Live && self.read_batches()?) {
+            self.tell_expectation(name)?;
+        }
+        Ok(())
     }
 
     /// Whether a set of which nothing was known is a known one: a copy, or one that was renamed or moved.
