@@ -22,6 +22,7 @@ use super::stage::{self, ROOT};
 use super::subscriber::{Heard, Subscriber};
 use super::teller::Teller;
 use crate::daemon::Daemon;
+use crate::device::Board;
 use crate::event::DeviceId;
 use crate::journal::DeviceStatus;
 
@@ -360,6 +361,7 @@ impl Story {
             }
         };
         let sampled: Vec<Sampled> = self.robot.end().await?;
+        hear_of_the_end(self.daemon.board()).await;
         let mut made = counted(&self.daemon.journal().devices());
         hear_out(&mut self.subscriber, &mut self.teller, &made).await;
         let journal = self.daemon.journal().clone();
@@ -389,6 +391,20 @@ impl Story {
 
 fn counted(devices: &[DeviceStatus]) -> Made {
     devices.iter().map(|kept| (kept.device.to_string(), kept.last_sequence)).collect()
+}
+
+/// Waits until the daemon has noticed that the robot's line is closed: what it makes while it stops would wait in the
+/// journal for its next start.
+async fn hear_of_the_end(board: &Board) {
+    let robot: Option<DeviceId> = stage::ROBOLECTOR.parse().ok();
+    let is_open =
+        || robot.as_ref().and_then(|id| board.device(id)).is_some_and(|state| state.connection == "connected");
+    let give_up = Instant::now() + EARLY_END;
+    while is_open() && Instant::now() < give_up {
+        tokio::time::sleep(LOOK).await;
+    }
+    // The state is shown a moment before the event is recorded.
+    tokio::time::sleep(LOOK).await;
 }
 
 /// Takes in what is still on its way.
