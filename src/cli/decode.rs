@@ -1,23 +1,20 @@
 //! `instrumentd decode`.
 
 use std::io::{BufWriter, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
-use crate::config;
-use crate::config::settings::{AcquisitionSettings, DeckSettings, DeviceSettings};
+use super::chosen::Chosen;
 use crate::decode::{DecodeError, decode, decode_sets};
 use crate::device::driver_of;
 use crate::driver::biolector;
 use crate::event::envelope::Origin;
-use crate::event::{DeviceId, EventSource, Ingest, SiteId};
-use crate::profile::{self, Kind, Reach};
+use crate::event::{EventSource, Ingest};
+use crate::profile::{Kind, Reach};
 
 /// Inputs smaller than this are done before a progress bar could be read.
 pub(super) const WORTH_A_BAR: u64 = 4 << 20;
@@ -38,21 +35,8 @@ Examples:
   instrumentd decode --profile biolector-xt --run-id 7240a390 \\
     --started-at 2023-10-06T15:54:41Z bare.csv")]
 pub struct Arguments {
-    /// What made the files: the name of a device profile.
-    #[arg(long, value_name = "NAME")]
-    profile: String,
-    /// Take site, device and time zone from this configuration.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["site", "time_zone"])]
-    config: Option<PathBuf>,
-    /// The site in the events' source.
-    #[arg(long, default_value = "site")]
-    site: SiteId,
-    /// The device in the events' source; with --config, which of its devices.
-    #[arg(long)]
-    device: Option<DeviceId>,
-    /// The zone of the instrument's clock, an IANA name.
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    time_zone: String,
+    #[command(flatten)]
+    chosen: Chosen,
     /// The run's identity, where the source names none (a bare XT csv).
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
@@ -65,14 +49,7 @@ pub struct Arguments {
 
 /// Runs it.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let chosen = Chosen {
-        profile: &arguments.profile,
-        config: arguments.config.as_deref(),
-        site: &arguments.site,
-        device: arguments.device.as_ref(),
-        time_zone: &arguments.time_zone,
-    };
-    let (site, settings) = chosen.look_up()?;
+    let (site, settings) = arguments.chosen.look_up()?;
     if settings.profile.family.reach() == Reach::Stream {
         bail!(
             "a {} writes no files: record its line with `instrumentd capture`, decode that with `instrumentd replay`",
@@ -129,93 +106,4 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-/// What is said of the device on the command line.
-pub(super) struct Chosen<'a> {
-    pub(super) profile: &'a str,
-    pub(super) config: Option<&'a Path>,
-    pub(super) site: &'a SiteId,
-    pub(super) device: Option<&'a DeviceId>,
-    pub(super) time_zone: &'a str,
-}
-
-impl Chosen<'_> {
-    /// The device's settings, from the configuration where one is named.
-    pub(super) fn look_up(&self) -> anyhow::Result<(SiteId, DeviceSettings)> {
-        match self.config {
-            Some(file) => self.configured(file),
-            None => self.stated(),
-        }
-    }
-
-    fn configured(&self, file: &Path) -> anyhow::Result<(SiteId, DeviceSettings)> {
-        let settings = config::load(file).map_err(|problems| anyhow::anyhow!("{problems}"))?.settings;
-        let fits = |device: &&DeviceSettings| match self.device {
-            Some(id) => device.id == *id,
-            None => device.profile.name == self.profile,
-        };
-        let mut fitting = settings.devices.iter().filter(fits);
-        match (fitting.next(), fitting.next()) {
-            (Some(device), None) if device.profile.name != self.profile => bail!(
-                "the device {} in {} has the profile `{}`, not `{}`",
-                device.id,
-                file.display(),
-                device.profile.name,
-                self.profile
-            ),
-            (Some(device), None) => Ok((settings.site, device.clone())),
-            (Some(_), Some(_)) => {
-                bail!("several devices in {} have this profile: name one with --device", file.display())
-            }
-            (None, _) => bail!(
-                "{} has no device {}; its devices are: {}",
-                file.display(),
-                self.device.map_or(format!("with the profile {}", self.profile), ToString::to_string),
-                listed(&settings.devices)
-            ),
-        }
-    }
-
-    fn stated(&self) -> anyhow::Result<(SiteId, DeviceSettings)> {
-        let Some(profile) = profile::shipped(self.profile) else {
-            let known: Vec<&str> = profile::names().collect();
-            let nearest = known
-                .iter()
-                .max_by(|a, b| strsim::jaro_winkler(a, self.profile).total_cmp(&strsim::jaro_winkler(b, self.profile)));
-            bail!(
-                "there is no profile `{}`; did you mean `{}`? Known are: {}",
-                self.profile,
-                nearest.unwrap_or(&""),
-                known.join(", ")
-            );
-        };
-        let time_zone = TimeZone::get(self.time_zone).with_context(|| {
-            format!("`{}` is no time zone; an IANA name is wanted, Europe/Berlin for instance", self.time_zone)
-        })?;
-        let id = match self.device {
-            Some(id) => id.clone(),
-            None => "device".parse()?,
-        };
-        Ok((
-            self.site.clone(),
-            DeviceSettings {
-                id,
-                enabled: true,
-                profile: Arc::clone(&profile),
-                location: None,
-                time_zone,
-                files: None,
-                stream: None,
-                deck: DeckSettings::default(),
-                acquisitions: AcquisitionSettings::default(),
-            },
-        ))
-    }
-}
-
-/// `bl-1 (biolector-pro), xt-1 (biolector-xt)`.
-fn listed(devices: &[DeviceSettings]) -> String {
-    let one = |device: &DeviceSettings| format!("{} ({})", device.id, device.profile.name);
-    devices.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -2,6 +2,7 @@
 
 mod capture;
 pub(crate) mod check;
+mod chosen;
 mod dead_letters;
 mod decode;
 #[cfg(feature = "demo")]

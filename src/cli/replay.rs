@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::decode::{Chosen, WORTH_A_BAR};
+use super::chosen::Chosen;
+use super::decode::WORTH_A_BAR;
 use crate::config::settings::DeviceSettings;
 use crate::decode::replay::{Kind, ReplayError, replay};
 use crate::device::driver_of;
 use crate::driver::{Mode, Sees};
 use crate::event::envelope::Origin;
-use crate::event::{DeviceId, EventSource, Ingest, SiteId};
+use crate::event::{EventSource, Ingest};
 use crate::profile::Reach;
 
 /// Decode a capture offline into events, one line of JSON each.
@@ -28,21 +29,8 @@ Examples:
   instrumentd replay --profile robolector --config instrumentd.toml \\
     --device robot-1 /var/lib/instrumentd/captures/robot-1.*.capture")]
 pub struct Arguments {
-    /// What the captured line belongs to: the name of a device profile.
-    #[arg(long, value_name = "NAME")]
-    profile: String,
-    /// Take site, device, deck and worklists from this configuration.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["site", "time_zone"])]
-    config: Option<PathBuf>,
-    /// The site in the events' source.
-    #[arg(long, default_value = "site")]
-    site: SiteId,
-    /// The device in the events' source; with --config, which of its devices.
-    #[arg(long)]
-    device: Option<DeviceId>,
-    /// The zone of the instrument's clock, an IANA name.
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    time_zone: String,
+    #[command(flatten)]
+    chosen: Chosen,
     /// The captures, in their order.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -50,14 +38,7 @@ pub struct Arguments {
 
 /// Runs it.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let chosen = Chosen {
-        profile: &arguments.profile,
-        config: arguments.config.as_deref(),
-        site: &arguments.site,
-        device: arguments.device.as_ref(),
-        time_zone: &arguments.time_zone,
-    };
-    let (site, settings) = chosen.look_up()?;
+    let (site, settings) = arguments.chosen.look_up()?;
     let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
     let worklists = worklists(&settings)?;
     for file in &arguments.files {
