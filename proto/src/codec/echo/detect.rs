@@ -121,7 +121,7 @@ fn xml(text: &str) -> Option<Detection> {
         rest.chars().skip(1).take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect();
     // The name must be seen to end.
     let ends = rest.get(1 + name.len()..).is_some_and(|behind| !behind.is_empty());
-    ends.then(|| match name.as_str() {
+    ends.then_some(match name.as_str() {
         "platesurvey" => Detection::Found(Format::SurveyXml),
         "transfer" => Detection::Found(Format::TransferXml),
         "report" => Detection::Found(Format::ReportXml),

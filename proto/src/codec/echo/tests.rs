@@ -206,8 +206,7 @@ fn hostile_xml_is_bounded_and_says_why_it_stops() {
     let told = |text: &str| read(text.as_bytes()).expect("xml").cut.map(|cut| cut.text).unwrap_or_default();
     let bomb =
         "<!DOCTYPE r [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]><platesurvey name=\"&b;\"></platesurvey>";
-    // The declaration is skipped by the detection up to its first `>`; what follows is no element of a survey.
-    assert!(read(bomb.as_bytes()).is_err() || told(bomb).contains("document type"));
+    assert!(told(bomb).contains("document type"));
     assert!(told("<!DOCTYPE platesurvey><platesurvey></platesurvey>").contains("document type"));
     assert!(told("<platesurvey name=\"&b;\"></platesurvey>").contains('b'), "an unknown entity");
     assert!(told("<report><reportbody><record>&lol;</record></reportbody></report>").contains("entity"));

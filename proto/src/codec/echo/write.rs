@@ -117,26 +117,28 @@ fn shot(out: &mut String, row: &Row) {
     out.push_str("/>\n");
 }
 
-fn entries(report: &Report) -> ([(&'static str, &str); 8], [(&'static str, &str); 4]) {
-    let (header, instrument) = (&report.header, &report.instrument);
-    (
-        [
-            ("Run ID", header.run_id.as_str()),
-            ("Run Date/Time", &header.ended),
-            ("Application Name", &header.application),
-            ("Application Version", &header.version),
-            ("Protocol Name", &header.protocol),
-            ("Order ID", &header.order_id),
-            ("Reference ID", &header.reference_id),
-            ("User Name", &header.user),
-        ],
-        [
-            ("Instrument Name", instrument.name.as_str()),
-            ("Instrument Model", &instrument.model),
-            ("Instrument Serial Number", &instrument.serial),
-            ("Instrument Software Version", &instrument.software),
-        ],
-    )
+fn header(report: &Report) -> [(&'static str, &str); 8] {
+    let header = &report.header;
+    [
+        ("Run ID", &header.run_id),
+        ("Run Date/Time", &header.ended),
+        ("Application Name", &header.application),
+        ("Application Version", &header.version),
+        ("Protocol Name", &header.protocol),
+        ("Order ID", &header.order_id),
+        ("Reference ID", &header.reference_id),
+        ("User Name", &header.user),
+    ]
+}
+
+fn footer(report: &Report) -> [(&'static str, &str); 4] {
+    let instrument = &report.instrument;
+    [
+        ("Instrument Name", &instrument.name),
+        ("Instrument Model", &instrument.model),
+        ("Instrument Serial Number", &instrument.serial),
+        ("Instrument Software Version", &instrument.software),
+    ]
 }
 
 /// A report csv.
@@ -149,8 +151,7 @@ pub fn report_csv(report: &Report) -> String {
         let written = writer.write_record(cells).ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
         String::from_utf8(written).unwrap_or_default()
     };
-    let (header, footer) = entries(report);
-    let mut out: String = header.iter().map(|(title, value)| line(&[title, value])).collect();
+    let mut out: String = header(report).iter().map(|(title, value)| line(&[title, value])).collect();
     for (section, exceptions) in [("EXCEPTIONS", true), ("DETAILS", false)] {
         let rows: Vec<&Row> = report.rows.iter().filter(|row| row.exception == exceptions).collect();
         if exceptions && rows.is_empty() {
@@ -165,7 +166,7 @@ pub fn report_csv(report: &Report) -> String {
         }
     }
     out.push('\n');
-    out.extend(footer.iter().map(|(title, value)| line(&[title, value])));
+    out.extend(footer(report).iter().map(|(title, value)| line(&[title, value])));
     out
 }
 
@@ -175,9 +176,8 @@ pub fn report_xml(report: &Report) -> String {
         let name: String = title.chars().filter(char::is_ascii_alphanumeric).collect();
         format!("<{name} name=\"{}\">{}</{name}>\n", escape(title), escape(value))
     };
-    let (header, footer) = entries(report);
     let mut out = "<?xml version=\"1.0\"?>\n<report>\n<reportheader>\n".to_owned();
-    out.extend(header.iter().map(|(title, value)| named(title, value)));
+    out.extend(header(report).iter().map(|(title, value)| named(title, value)));
     out.push_str("</reportheader>\n<reportbody>\n");
     for row in &report.rows {
         out.push_str("<record>\n");
@@ -185,7 +185,7 @@ pub fn report_xml(report: &Report) -> String {
         out.push_str("</record>\n");
     }
     out.push_str("</reportbody>\n<reportfooter>\n");
-    out.extend(footer.iter().map(|(title, value)| named(title, value)));
+    out.extend(footer(report).iter().map(|(title, value)| named(title, value)));
     out.push_str("</reportfooter>\n</report>\n");
     out
 }
