@@ -4,6 +4,7 @@ mod daemon;
 mod dry_run;
 mod faults;
 mod mosquitto;
+mod mounts;
 mod operation;
 mod real_runs;
 mod subscriber;
