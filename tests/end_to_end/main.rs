@@ -8,6 +8,7 @@ mod mounts;
 mod operation;
 mod real_runs;
 mod subscriber;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
