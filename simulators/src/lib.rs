@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod biolector;
+pub mod biolector_xt;
 mod control;
 mod pace;
 pub mod player;
