@@ -9,6 +9,8 @@
 pub mod biolector;
 pub mod biolector_xt;
 mod control;
+pub mod device_service;
+pub mod echo_ms_plus;
 mod pace;
 pub mod player;
 pub mod replay;

@@ -2,6 +2,7 @@
 
 mod biolector_file;
 mod biolector_xt;
+mod echo_ms_plus;
 mod replay;
 mod robolector;
 mod zenotof;
@@ -21,6 +22,7 @@ pub struct Arguments {
 enum Instrument {
     BiolectorFile(Box<biolector_file::Arguments>),
     BiolectorXt(Box<biolector_xt::Arguments>),
+    EchoMsPlus(Box<echo_ms_plus::Arguments>),
     Replay(replay::Arguments),
     Robolector(Box<robolector::Arguments>),
     Zenotof(Box<zenotof::Arguments>),
@@ -31,6 +33,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.instrument {
         Instrument::BiolectorFile(arguments) => biolector_file::run(*arguments),
         Instrument::BiolectorXt(arguments) => biolector_xt::run(*arguments),
+        Instrument::EchoMsPlus(arguments) => echo_ms_plus::run(*arguments),
         Instrument::Replay(arguments) => replay::run(arguments),
         Instrument::Robolector(arguments) => robolector::run(*arguments),
         Instrument::Zenotof(arguments) => zenotof::run(*arguments),
