@@ -32,7 +32,9 @@ const ASKED_OF_A_BIOLECTOR: [&str; 17] = [
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     biolector_xt(&out)?;
+    device_service(&out)?;
     println!("cargo:rerun-if-changed=biolector_xt");
+    println!("cargo:rerun-if-changed=instrumentd");
     println!("cargo:rerun-if-changed=build.rs");
     Ok(())
 }
@@ -51,6 +53,15 @@ fn biolector_xt(out: &Path) -> Result<(), Box<dyn Error>> {
         .build_server(false)
         .extern_path(format!(".{PACKAGE}"), "crate::biolector_xt")
         .out_dir(&client)
+        .compile_protos(&[FILE], &["."])?;
+    Ok(())
+}
+
+fn device_service(out: &Path) -> Result<(), Box<dyn Error>> {
+    const FILE: &str = "instrumentd/device/v1/service.proto";
+    let described = protox::compile([FILE], ["."])?;
+    generator(&described, &out.join("device_service.bin"))?
+        .server_mod_attribute("instrumentd.device.v1", "#[cfg(feature = \"server\")]")
         .compile_protos(&[FILE], &["."])?;
     Ok(())
 }
