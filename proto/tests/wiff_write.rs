@@ -91,6 +91,24 @@ fn every_byte_that_is_missing_at_the_end_is_counted() {
 }
 
 #[test]
+fn what_has_a_name_in_another_script_hides_nothing_else() {
+    let (bytes, scan) = set(Version::V4, 3, 20);
+    let mut file = cfb::CompoundFile::open(Cursor::new(bytes.clone())).expect("a container");
+    for name in ["Säulenofen", "温度", "Ω"] {
+        file.create_storage(format!("/SampleSubtree/{name}")).expect("a storage");
+        file.create_new_stream(format!("/SampleSubtree/{name}/Datei")).expect("a stream");
+    }
+    file.flush().expect("written");
+    let (plain, with) = (
+        read(Cursor::new(&bytes), &Limits::default()),
+        read(Cursor::new(file.into_inner().into_inner()), &Limits::default()),
+    );
+    assert_eq!(with.container.as_ref().map(|container| container.defects.clone()), Ok(vec![]));
+    assert_eq!(with.samples, plain.samples);
+    assert!(findings(&with, &scan).iter().all(Finding::is_hint));
+}
+
+#[test]
 fn modes_and_polarities_are_read() {
     for kind in [ModeKind::Ms1, ModeKind::Dda, ModeKind::Swath, ModeKind::Prm, ModeKind::Srm, ModeKind::Unknown] {
         for polarity in [Polarity::Positive, Polarity::Negative, Polarity::Switching] {

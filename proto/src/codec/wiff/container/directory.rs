@@ -35,7 +35,8 @@ pub(super) struct Entry {
     pub(super) children: Vec<u32>,
 }
 
-/// A directory without loops, in which every entry stands once and every name is plain ASCII, as all known names are.
+/// A directory without loops, in which every entry stands once and every name is plain ASCII, as all names that are read are. What has
+/// another name is left out with all that is in it.
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) root: Entry,
@@ -97,12 +98,14 @@ impl Raw<'_> {
                 return None;
             }
             let letters = bytes[..name_bytes - 2].chunks_exact(2);
-            let plain = |pair: &[u8]| pair[1] == 0 && (1..0x7f).contains(&pair[0]) && !b"/\\:!".contains(&pair[0]);
-            letters.map(|pair| plain(pair).then_some(char::from(pair[0]))).collect::<Option<String>>()?
+            let forbidden = |pair: &[u8]| pair[1] == 0 && (pair[0] == 0 || b"/\\:!".contains(&pair[0]));
+            if letters.clone().any(forbidden) {
+                return None;
+            }
+            let plain = |pair: &[u8]| pair[1] == 0 && (1..0x7f).contains(&pair[0]);
+            let name = letters.map(|pair| plain(pair).then_some(char::from(pair[0]))).collect::<Option<String>>();
+            name.filter(|name| name != "." && name != "..").unwrap_or_default()
         };
-        if name == "." || name == ".." {
-            return None;
-        }
         let length = match self.version {
             // The upper half means nothing there.
             Version::V3 => u64::from(four(120)),
@@ -149,6 +152,10 @@ impl Raw<'_> {
                 continue;
             };
             left_to_see.extend([left, right]);
+            // Its name is in another script: a device's own, and nothing that is read.
+            if entry.name.is_empty() {
+                continue;
+            }
             if entry.kind == STORAGE {
                 (entry.start, entry.length) = (0, 0);
             }

@@ -165,6 +165,7 @@ fn judge_data(
     findings: &mut Vec<Finding>,
 ) {
     let (mut checked, mut differing, mut first) = (0, 0, None);
+    let mut ratios = Ratios::default();
     for (look, record) in scans.filter(|(look, _)| look.length > 0) {
         let Some(data) = bytes(seen, look.offset, look.length) else {
             findings.push(Finding::NotSeen { offset: look.offset, length: look.length as u64 });
@@ -178,13 +179,44 @@ fn judge_data(
         }
         let Some(found) = sum(&record, data) else { continue };
         checked += 1;
+        ratios.add(found, record.tic);
         if (found - record.tic).abs() > SLACK * record.tic.abs().max(1.0) || found.is_nan() {
             differing += 1;
             first = first.or(Some((look.offset, record.tic, found)));
         }
     }
     if let Some((offset, stated, found)) = first {
+        // One factor for all of them: the index counts in another unit, and the data are its own.
+        let binding = binding && !ratios.are_one_factor();
         findings.push(Finding::Differs { sample, offset, stated, found, differing, checked, binding });
+    }
+}
+
+/// Sums of the data as multiples of what the index says, over scans with a signal.
+#[derive(Debug, Default)]
+struct Ratios {
+    scans: usize,
+    least: f64,
+    most: f64,
+}
+
+impl Ratios {
+    /// Fewer scans prove nothing.
+    const FEWEST: usize = 8;
+
+    fn add(&mut self, found: f64, stated: f64) {
+        let ratio = found / stated;
+        if stated > 0.0 {
+            let (least, most) = if self.scans == 0 { (f64::INFINITY, 0.0) } else { (self.least, self.most) };
+            // What is no number is no factor either.
+            self.least = if ratio.is_finite() { least.min(ratio) } else { f64::NEG_INFINITY };
+            self.most = most.max(ratio);
+            self.scans += 1;
+        }
+    }
+
+    fn are_one_factor(&self) -> bool {
+        self.scans >= Self::FEWEST && self.least > 0.0 && self.most - self.least <= 2.0 * SLACK * self.least
     }
 }
 
