@@ -350,8 +350,8 @@ fn where_one_root_is_gone_the_others_go_on() {
     place.wait_for_log("first look was there before", 2);
     // One set is under way in each.
     std::fs::write(place.path("data").join("S.wiff"), &wiff).expect("written");
-    std::fs::write(share.join("T.wiff"), &wiff[..wiff.len() / 2]).expect("written");
-    place.wait_for("the start", |told| count(told, "started") >= 1);
+    std::fs::write(share.join("T.wiff"), &single[..single.len() / 2]).expect("written");
+    place.wait_for("both starts", |told| count(told, "started") == 2);
     std::fs::rename(&share, &away).expect("renamed");
     place.wait_for_status("disconnected");
     std::fs::write(place.path("data").join("S.wiff.scan"), &scan).expect("written");
@@ -372,6 +372,26 @@ fn where_one_root_is_gone_the_others_go_on() {
         (&end["data"]["file_set"]["root"], &end["data"]["file_set"]["path"]),
         (&"share".into(), &"T.wiff".into())
     );
+}
+
+#[test]
+fn what_is_written_over_a_copy_is_no_copy_any_more() {
+    let (Some(wiff), Some(scan), Some(single)) = (real("1hpo.wiff"), real("1hpo.wiff.scan"), real("mtbls691_1.wiff"))
+    else {
+        return;
+    };
+    let place = Place::new("", "");
+    let _daemon = place.run();
+    place.wait_journal();
+    std::fs::write(place.path("data/S.wiff"), &wiff).expect("written");
+    std::fs::write(place.path("data/S.wiff.scan"), &scan).expect("written");
+    place.wait_for("the end", |told| count(told, "aborted") == 1);
+    std::fs::write(place.path("data/T.wiff"), &wiff).expect("written");
+    place.wait_for_log("A copy of a known acquisition is left alone", 1);
+    std::fs::write(place.path("data/T.wiff"), &single).expect("written");
+    place.wait_for("the other end", |told| count(told, "completed") == 1);
+    let told = place.told();
+    assert_eq!((count(&told, "started"), count(&told, "reopened")), (2, 0), "{told:?}");
 }
 
 #[test]

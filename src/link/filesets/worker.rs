@@ -15,7 +15,7 @@ use super::digests::Throttle;
 use super::hashing::{Done, Pool};
 use super::position::Position;
 use super::roots::{RootState, SAFETY, restored};
-use super::track::{Tracked, folder_of, name_of};
+use super::track::{Copied, Tracked, folder_of, name_of};
 use super::tree::{below, path_of};
 use super::watch::Watches;
 use super::{SetEvent, SetsSettings, Start};
@@ -84,7 +84,7 @@ pub struct Worker {
     pub(super) baseline: Baseline,
     pub(super) sets: BTreeMap<SetName, Tracked>,
     /// Copies of known sets, by the name of their place.
-    pub(super) copies: BTreeMap<SetName, SetName>,
+    pub(super) copies: BTreeMap<SetName, Copied>,
     /// Sets by who they are, those that are known.
     pub(super) by_identity: BTreeMap<String, SetName>,
     /// Sets by their files, those that are known.

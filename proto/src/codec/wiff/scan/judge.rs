@@ -11,8 +11,9 @@ const BLOCK_MARK: [u8; 4] = [0x11; 4];
 const WHOLE: u32 = 16 * 1024;
 const PART: usize = 1024;
 
-/// Scans that are looked at in all samples together.
-const MOST_LOOKS: usize = 1024;
+/// Scans that are looked at in all samples together; of each sample no more than were sampled of its index
+/// ([`super::super::Limits::sampled_records`]).
+pub const MOST_LOOKS: usize = 1024;
 
 /// A sum of 32-bit floats may differ by so much of itself.
 const SLACK: f64 = 1e-3;
@@ -40,7 +41,7 @@ impl Chain {
 
     /// The scans of a block to look at: all that are sampled, fewer where there are many samples, the last ones first.
     fn chosen<'a>(&self, block: &'a Block) -> impl Iterator<Item = &'a SampledRecord> + use<'a> {
-        let share = (MOST_LOOKS / self.blocks.len().max(1)).clamp(3, 64);
+        let share = (MOST_LOOKS / self.blocks.len().max(1)).max(3);
         let all = block.sampled.len();
         let step = all.div_ceil(share).max(1);
         let telling = block.sampled.iter().enumerate();
