@@ -8,6 +8,8 @@
 
 pub mod biolector;
 mod control;
+pub mod device_service;
+pub mod echo_ms_plus;
 mod pace;
 pub mod player;
 pub mod replay;

@@ -122,6 +122,11 @@ impl DataValue {
         StatusCode(self.status_code)
     }
 
+    /// A good value, without its times.
+    pub fn of(value: Variant) -> Self {
+        Self { value: Some(Box::new(value)), ..Self::default() }
+    }
+
     /// A value that there is none of, and why.
     pub fn bad(status: StatusCode) -> Self {
         Self { status_code: status.0, ..Self::default() }
