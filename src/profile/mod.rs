@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::config::values::Choice;
 use crate::driver::FolderLayout;
 
-pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, Plate, Range, TimeTrust, Tolerance, Units};
+pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, LiveProfile, Plate, Range, TimeTrust, Tolerance, Units};
 pub use echo::EchoProfile;
 pub(crate) use resolve::put_line;
 pub use resolve::{overridden, parse};
