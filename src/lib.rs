@@ -17,3 +17,4 @@ pub mod journal;
 pub mod link;
 pub mod profile;
 pub mod publish;
+mod tls;

@@ -7,7 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod biolector;
+pub mod biolector_xt;
 mod control;
+pub mod device_service;
+pub mod echo_ms_plus;
 mod pace;
 pub mod player;
 pub mod replay;

@@ -4,6 +4,7 @@ mod files;
 mod folders;
 mod journal;
 mod lines;
+mod services;
 mod surroundings;
 #[cfg(test)]
 pub(crate) mod tests;

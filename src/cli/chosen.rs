@@ -98,6 +98,7 @@ impl Chosen {
                 time_zone,
                 files: None,
                 stream: None,
+                grpc: None,
                 deck: DeckSettings::default(),
                 acquisitions: AcquisitionSettings::default(),
             },

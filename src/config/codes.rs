@@ -104,7 +104,7 @@ codes! {
     BadDate = "bad-date", Error;
     /// A path cannot be meant as it stands: `~`, a variable, or a Windows share.
     BadPath = "bad-path", Error;
-    /// A broker's host is written as a URL or with its port.
+    /// A broker's host is written as a URL or with its port; or an endpoint is none.
     BadHost = "bad-host", Error;
     /// A topic root or response prefix is not one: a wildcard, a `$` or slash at its start, an empty level.
     BadTopic = "bad-topic", Error;
@@ -116,9 +116,9 @@ codes! {
     IncompleteLogin = "incomplete-login", Error;
     /// A user without a password file: the broker gets an empty password.
     NoPassword = "no-password", Warning;
-    /// A client certificate without its key, or a key without its certificate.
+    /// A client certificate without its key, or a key without its certificate; a service with TLS whose authority is not named; or what belongs to TLS without TLS.
     IncompleteTls = "incomplete-tls", Error;
-    /// A broker on another machine is reached without TLS, and nobody said that this is meant.
+    /// A broker on another machine, or a service, is reached without TLS, and nobody said that this is meant; or it is said, and TLS is used.
     Plaintext = "plaintext", Error;
     /// Two connections to one broker have the same client id: each would throw the other out.
     SameClientId = "same-client-id", Error;
@@ -158,11 +158,13 @@ codes! {
     LineAbsent = "line-absent", Warning;
     /// A line cannot be used as it is: it may not be opened, is in use, is no serial port, or its server does not answer.
     LineUnusable = "line-unusable", Warning;
-    /// A password, certificate, key or worklist file, or the folder for recordings, is not there, cannot be used by this user,
+    /// A password, token, certificate, key or worklist file, or the folder for recordings, is not there, cannot be used by this user,
     /// or holds nothing usable.
     FileUnusable = "file-unusable", Warning;
-    /// A password or key file can be read by every user of this machine.
+    /// A password, token or key file can be read by every user of this machine.
     FileExposed = "file-exposed", Warning;
     /// The broker's port cannot be reached from here now.
     BrokerUnreachable = "broker-unreachable", Warning;
+    /// A device's service cannot be reached from here now, or its TLS is not what the configuration says.
+    ServiceUnreachable = "service-unreachable", Warning;
 }

@@ -1,5 +1,6 @@
 //! The tables of `instrumentd.toml`, as they are written; the comments here are the descriptions in its JSON Schema.
 
+use super::grpc::Endpoint;
 use super::network::{Host, ResponsePrefix, TopicRoot};
 use super::ports::{Address, FilePaths, Turn, UsbId};
 use super::quantities::{Lasting, Size};
@@ -119,6 +120,8 @@ tables! {
         /// BioLector and ZenoTOF: the folder into which the instrument writes its results, `files = { folder =
         /// "/srv/results" }` for instance.
         may files: FilesTable;
+        /// BioLector XT: its remote-control service, beside `files` or instead of it.
+        may grpc: GrpcTable;
         /// ZenoTOF: where else acquisitions lie, and how they are read.
         may acquisitions: AcquisitionsTable;
         /// RoboLector: its serial line. It has one of `serial`, `tcp` and `trace`.
@@ -200,6 +203,33 @@ tables! {
         /// Whether the folder must lie on a mount of its own. Say `true` for a network share: without it, an unmounted
         /// share is a folder in which all files were deleted.
         may require_mount: bool = false;
+    }
+
+    /// A gRPC service of an instrument, or of a gateway beside it.
+    pub struct GrpcTable, unknown keys Refused {
+        /// Where it is: `endpoint = "grpcs://gateway-1.lab.example:50051"` for instance, or `grpc://` without TLS.
+        must endpoint: Endpoint;
+        /// Says that plaintext is meant, which `grpc://` is: anyone on the network can then read and change what passes.
+        may plaintext: bool = false;
+        /// With TLS: the certificate of the authority that signed the server's, a PEM file.
+        may ca: FilePath;
+        /// With mutual TLS: the client's certificate chain, PEM; needs `key`.
+        may certificate: FilePath;
+        /// With mutual TLS: the client's private key, PEM; needs `certificate`.
+        may key: FilePath;
+        /// With TLS: the name in the server's certificate, where it is not the endpoint's.
+        may server_name: Host;
+        /// The file that holds the bearer token alone; read at each connect, never logged.
+        may token_file: FilePath;
+        /// How long connecting may take, TLS included.
+        may connect_timeout: Lasting<100, { 10 * MINUTE }> = "10s";
+        /// How long a call may take. Streams are not bounded: of them is asked whether the other side is still there.
+        may call_timeout: Lasting<100, HOUR> = "30s";
+        /// How often a quiet connection is asked whether the other side is still there; a server that is asked too often
+        /// closes the connection.
+        may keep_alive: Lasting<SECOND, HOUR> = "20s";
+        /// The largest message that is accepted; a larger one ends the connection.
+        may max_message: Size<65_536> = "16 MB";
     }
 
     /// A serial line.

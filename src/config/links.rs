@@ -30,13 +30,16 @@ pub(super) fn check(table: &DeviceTable, profile: Option<&Profile>, reader: &mut
         span("worklist", table.worklist.as_ref().map(|at| at.span.clone())),
     ];
     let sets = span("acquisitions", table.acquisitions.as_ref().map(|at| at.span.clone()));
-    let was_tried = ["files", "serial", "tcp", "trace"].iter().any(|key| reader.was_tried(&table.span, key));
+    let grpc = span("grpc", table.grpc.as_ref().map(|at| at.span.clone()));
+    let was_tried = ["files", "grpc", "serial", "tcp", "trace"].iter().any(|key| reader.was_tried(&table.span, key));
     let Some(profile) = profile else {
-        if files.is_none() && streams.is_empty() && !was_tried {
-            none(&table.span, "`files`, `serial`, `tcp` or `trace`", reader);
+        if files.is_none() && grpc.is_none() && streams.is_empty() && !was_tried {
+            none(&table.span, "`files`, `grpc`, `serial`, `tcp` or `trace`", reader);
         }
         return;
     };
+    let has_service = profile.family.has_service();
+    let foreign_service = grpc.clone().filter(|_| !has_service);
     let foreign: Vec<(&str, Range<usize>)> = match profile.family.reach() {
         Reach::Files if profile.family == Family::Zenotof => {
             streams.iter().cloned().chain(robot.into_iter().flatten()).collect()
@@ -44,18 +47,23 @@ pub(super) fn check(table: &DeviceTable, profile: Option<&Profile>, reader: &mut
         Reach::Files => streams.iter().cloned().chain(robot.into_iter().flatten()).chain(sets).collect(),
         Reach::Stream => files.clone().into_iter().chain(sets).collect(),
     };
+    let foreign: Vec<(&str, Range<usize>)> = foreign.into_iter().chain(foreign_service).collect();
     let has_foreign_link = !foreign.is_empty();
     for (key, span) in foreign {
         let family = profile.family.as_str();
         let message = format!("`{key}` means nothing for `{}`, whose family is `{family}`", profile.name);
         let links = match profile.family.reach() {
+            Reach::Files if has_service => "`files`, `grpc` or both",
             Reach::Files => "`files`",
             Reach::Stream => "`serial`, `tcp` or `trace`",
         };
         reader.report(Code::WrongFamily, span, message).help(format!("instruments of this family have {links}"));
     }
     match profile.family.reach() {
-        Reach::Files if files.is_none() && !was_tried && !has_foreign_link => none(&table.span, "`files`", reader),
+        Reach::Files if has_service && grpc.is_some() => {}
+        Reach::Files if files.is_none() && !was_tried && !has_foreign_link => {
+            none(&table.span, if has_service { "`files`, `grpc` or both" } else { "`files`" }, reader);
+        }
         Reach::Stream if streams.is_empty() && !was_tried && !has_foreign_link => {
             none(&table.span, "`serial`, `tcp` or `trace`", reader);
         }

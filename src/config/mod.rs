@@ -4,6 +4,7 @@ pub mod acquisitions;
 pub mod codes;
 mod deck;
 pub mod file;
+pub mod grpc;
 mod links;
 pub mod nearest;
 pub mod network;

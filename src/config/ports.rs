@@ -39,16 +39,21 @@ pub struct Address {
 
 schema!([] Address, "Address", {"type": "string", "pattern": "^.+:[0-9]{1,5}$"});
 
+impl Address {
+    /// The host and port that `text` names with a colon between them.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_name = !host.is_empty() && !host.chars().any(|c| c.is_whitespace() || "/@[]".contains(c));
+        let port = port.parse::<u16>().ok().filter(|port| *port > 0)?;
+        is_name.then(|| Self { host: host.to_owned(), port })
+    }
+}
+
 impl Read for Address {
     fn read(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let text = reader.text(value, "an address such as \"10.0.0.7:4001\"")?;
-        let plain = text.strip_prefix("tcp://").unwrap_or(text);
-        let parts = plain.rsplit_once(':').and_then(|(host, port)| {
-            let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-            let is_name = !host.is_empty() && !host.chars().any(|c| c.is_whitespace() || "/@[]".contains(c));
-            let port = port.parse::<u16>().ok().filter(|port| *port > 0)?;
-            is_name.then(|| Self { host: host.to_owned(), port })
-        });
+        let parts = Self::parse(text.strip_prefix("tcp://").unwrap_or(text));
         if parts.is_none() {
             reader.report(Code::BadHost, value.span(), format!("`{text}` is no host with a port")).help(
                 "write both with a colon between: \"10.0.0.7:4001\", \"moxa-1.lab.example:4001\", \"[fe80::1]:4001\"",

@@ -146,7 +146,12 @@ impl Reader {
 
     /// Whether anything so far stops the daemon.
     pub fn has_errors(&self) -> bool {
-        self.problems.iter().any(|p| p.severity() == Severity::Error)
+        self.error_count() > 0
+    }
+
+    /// How many of the problems so far stop the daemon.
+    pub fn error_count(&self) -> usize {
+        self.problems.iter().filter(|p| p.severity() == Severity::Error).count()
     }
 
     /// What was reported.
@@ -188,10 +193,14 @@ impl Reader {
         unknown: Unknown,
     ) -> Option<&'static str> {
         if SECRET_KEYS.iter().any(|secret| key.eq_ignore_ascii_case(secret)) {
+            let file = if known.contains(&"token_file") { "token_file" } else { "password_file" };
             self.report(Code::PasswordInClear, span, format!("`{key}` would put a secret into this file"))
-                .help("write the password alone into a file that only the daemon can read (mode 0600)")
-                .help("name that file: `password_file = \"/etc/instrumentd/mqtt-password\"`");
-            return known.iter().copied().find(|name| *name == "password_file");
+                .help("write the secret alone into a file that only the daemon can read (mode 0600)")
+                .help(match file {
+                    "token_file" => "name that file: `token_file = \"/etc/instrumentd/gateway-token\"`",
+                    _ => "name that file: `password_file = \"/etc/instrumentd/mqtt-password\"`",
+                });
+            return known.iter().copied().find(|name| *name == file);
         }
         let meant = nearest(key, known.iter().copied());
         let (code, message) = match (meant, unknown) {

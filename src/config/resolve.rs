@@ -13,7 +13,7 @@ use super::settings::{
     WatchMode, WhenFull,
 };
 use super::values::{BackfillText, FilePath, NAME_RULE, made_valid};
-use super::{RESERVED_ID, acquisitions, deck, links};
+use super::{RESERVED_ID, acquisitions, deck, grpc, links};
 use crate::event::ids::is_valid_name;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::{Profile, Profiles, Reach, overridden};
@@ -202,16 +202,33 @@ fn device(
     let stream = profile.as_ref().and_then(|profile| links::stream(table, profile, folder, reader));
     let deck = profile.as_ref().map(|profile| deck::deck(table, profile, config, profiles, folder, reader));
     let acquisitions = acquisitions::acquisitions(get(&table.acquisitions), folder, reader);
+    let grpc = table.grpc.as_ref().map(|at| grpc::grpc(&at.value, folder, reader));
     let time_zone = get(&table.time_zone)?.0.clone();
     let files = get(&table.files).and_then(|table| files(table, &time_zone, folder));
+    let grpc = match grpc {
+        Some(grpc) => Some(grpc?),
+        None => None,
+    };
     let (profile, deck) = (profile?, deck??);
     match profile.family.reach() {
+        Reach::Files if grpc.is_some() => {}
         Reach::Files => drop(files.as_ref()?),
         Reach::Stream => drop(stream.as_ref()?),
     }
     let enabled = get(&table.enabled).copied().unwrap_or(true);
     let location = get(&table.location).map(|location| location.0.clone());
-    Some(move |id| DeviceSettings { id, enabled, profile, location, time_zone, files, stream, deck, acquisitions })
+    Some(move |id| DeviceSettings {
+        id,
+        enabled,
+        profile,
+        location,
+        time_zone,
+        files,
+        stream,
+        grpc,
+        deck,
+        acquisitions,
+    })
 }
 
 fn profile(

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use super::acquisitions::AcquisitionSettings;
+pub use super::grpc::GrpcSettings;
 use super::values::Choice;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::Profile;
@@ -95,7 +96,7 @@ pub struct BrokerSettings {
     pub response_prefix: String,
 }
 
-/// TLS to a broker.
+/// TLS to a broker or a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSettings {
     /// The certificate authority's PEM file.
@@ -121,6 +122,8 @@ pub struct DeviceSettings {
     pub files: Option<FilesSettings>,
     /// Its line, where its family has one.
     pub stream: Option<StreamSettings>,
+    /// Its gRPC service, where it has one.
+    pub grpc: Option<GrpcSettings>,
     /// What stands on its deck, where it has one.
     pub deck: DeckSettings,
     /// Where its acquisitions lie beside `files`, and how they are read; the defaults for other instruments.

@@ -184,10 +184,12 @@ tables! {
         must from_instrument: Text<16>;
     }
 
-    /// How the frames of a Tecan robot come.
+    /// How the frames of a Tecan robot come, and what its plungers' steps mean.
     pub struct TecanTable, unknown keys Refused {
         /// The framing.
         may form: OneOf<TecanForm> = "rs232";
+        /// What the diluters' syringes hold, in microlitres: 3000 plunger steps move as much.
+        may syringe_ul: Positive = 1000;
     }
 
     /// The settings of a serial line.

@@ -108,6 +108,11 @@ impl Family {
         }
     }
 
+    /// Whether devices of this family have a gRPC service.
+    pub fn has_service(self) -> bool {
+        self == Self::BiolectorXt
+    }
+
     /// Whether it is one of the BioLectors.
     pub fn is_biolector(self) -> bool {
         matches!(self, Self::BiolectorOne | Self::BiolectorPro | Self::BiolectorXt)

@@ -80,11 +80,13 @@ pub struct Marks {
     pub from_instrument: String,
 }
 
-/// The form in which a Tecan robot's frames come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a Tecan robot's frames come, and what its plungers' steps mean.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TecanDialect {
     /// The framing.
     pub form: TecanForm,
+    /// What 3000 steps of a plunger, its whole stroke, move, in microlitres: the size of the diluters' syringes.
+    pub syringe_ul: f64,
 }
 
 /// The framing of a Tecan robot.

@@ -1,7 +1,5 @@
 //! The options of one connection: address, credentials, TLS, session, will.
 
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +7,10 @@ use rumqttc::v5::MqttOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, LastWill, LastWillProperties};
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 
 use super::Retained;
-use crate::config::settings::{BrokerSettings, TlsSettings};
+use crate::config::settings::BrokerSettings;
+use crate::tls;
 
 /// TCP connection, TLS handshake and CONNACK together; a broker that needs longer is as good as absent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,29 +26,9 @@ const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Why no connection could be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
-    /// A file could not be read.
-    #[error("cannot read {what} {}: {source}", path.display())]
-    Read {
-        /// What the file is.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file holds nothing of the kind.
-    #[error("{} holds no usable {what}: {source}", path.display())]
-    Pem {
-        /// What was looked for.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: rustls::pki_types::pem::Error,
-    },
-    /// Certificates and key do not go together.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
+    /// A file is not there, or holds nothing usable.
+    #[error(transparent)]
+    File(#[from] tls::FileError),
     /// Preparing the connection panicked.
     #[error("preparing the connection failed: {0}")]
     Panicked(String),
@@ -62,10 +38,8 @@ impl PrepareError {
     /// What an operator can do.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "check the path in the configuration and that the daemon may read the file",
-            Self::Pem { .. } => "the file must be PEM, as openssl writes it",
+            Self::File(error) => error.remedy(),
             Self::Panicked(_) => "this is a defect; please report it with the log",
-            Self::Tls(_) => "check that certificate and key belong together and are not outdated",
         }
     }
 }
@@ -124,13 +98,13 @@ pub fn options(
     options.set_network_options(network);
     if let Some(user) = &settings.user {
         let password = match &settings.password_file {
-            Some(path) => password(path)?,
+            Some(path) => tls::secret(path, "the password file")?,
             None => String::new(),
         };
         options.set_credentials(user.clone(), password);
     }
     if let Some(tls) = &settings.tls {
-        options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls_config(tls)?))));
+        options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls::client(tls)?))));
     }
     Ok(options)
 }
@@ -159,52 +133,4 @@ fn last_will(settings: &BrokerSettings, prefix: &str, will: &Retained, retain: b
 fn seconds(duration: Duration) -> u32 {
     // The largest value means "never"; one less is long enough.
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).min(u32::MAX - 1)
-}
-
-/// The password without the line end that an editor leaves.
-fn password(path: &Path) -> Result<String, PrepareError> {
-    let text = std::fs::read_to_string(path).map_err(|source| PrepareError::Read {
-        what: "the password file",
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn tls_config(settings: &TlsSettings) -> Result<ClientConfig, PrepareError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&settings.ca_file, "certificate authority")? {
-        roots.add(certificate)?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
-    match &settings.client {
-        None => Ok(builder.with_no_client_auth()),
-        Some((chain, key)) => {
-            let chain = certificates(chain, "client certificate")?;
-            let key = PrivateKeyDer::from_pem_slice(&read(key, "client key")?).map_err(|source| PrepareError::Pem {
-                what: "client key",
-                path: key.clone(),
-                source,
-            })?;
-            Ok(builder.with_client_auth_cert(chain, key)?)
-        }
-    }
-}
-
-fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, PrepareError> {
-    let bytes = read(path, what)?;
-    let broken = |source| PrepareError::Pem { what, path: path.to_owned(), source };
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let all = all.map_err(broken)?;
-    if all.is_empty() {
-        return Err(broken(rustls::pki_types::pem::Error::NoItemsFound));
-    }
-    Ok(all)
-}
-
-fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, PrepareError> {
-    std::fs::read(path).map_err(|source| PrepareError::Read { what, path: path.to_owned(), source })
 }

@@ -4,9 +4,11 @@ mod daemon;
 mod dry_run;
 mod faults;
 mod mosquitto;
+mod mounts;
 mod operation;
 mod real_runs;
 mod subscriber;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -10,7 +10,7 @@ use crate::subscriber::Subscriber;
 use crate::{real_data, wait_for};
 
 /// What must be the same whichever way an event came in.
-fn essence(event: &Value) -> Value {
+pub fn essence(event: &Value) -> Value {
     let mut essence = event.clone();
     let object = essence.as_object_mut().expect("an event is an object");
     for by_way in

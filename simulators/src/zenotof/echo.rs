@@ -12,13 +12,22 @@ const HALF_WIDTH_S: f64 = 0.35;
 /// The order in which the ejector takes the shots, as positions in the typed list: row by row, odd rows from left to right and even ones
 /// back; a marker stays before the shot that it was typed before. Repeats of a well stay in typed order.
 pub fn serpentine(shots: &[String]) -> Vec<usize> {
+    by_rows(shots, true)
+}
+
+/// The same with all rows from left to right.
+pub fn row_wise(shots: &[String]) -> Vec<usize> {
+    by_rows(shots, false)
+}
+
+fn by_rows(shots: &[String], there_and_back: bool) -> Vec<usize> {
     let mut key = (0, 0);
     let mut keyed: Vec<((u32, i64), usize)> = Vec::with_capacity(shots.len());
     // From the end, so that a marker takes the place of what follows it.
     for (index, shot) in shots.iter().enumerate().rev() {
         if let Some((row, column)) = place(shot) {
             let column = i64::from(column);
-            key = (row, if row.is_multiple_of(2) { column } else { -column });
+            key = (row, if row.is_multiple_of(2) || !there_and_back { column } else { -column });
         } else if keyed.is_empty() {
             key = (u32::MAX, 0);
         }
@@ -60,6 +69,8 @@ mod tests {
         let shots: Vec<String> = ["B1", "B2", "A1", "Marker", "A3", "A2"].map(str::to_owned).to_vec();
         let order: Vec<&str> = serpentine(&shots).into_iter().map(|index| shots[index].as_str()).collect();
         assert_eq!(order, ["A1", "A2", "Marker", "A3", "B2", "B1"]);
+        let order: Vec<&str> = row_wise(&shots).into_iter().map(|index| shots[index].as_str()).collect();
+        assert_eq!(order, ["A1", "A2", "Marker", "A3", "B1", "B2"]);
     }
 
     #[test]

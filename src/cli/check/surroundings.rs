@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{files, folders, journal, lines};
+use super::{files, folders, journal, lines, services};
 use crate::config::codes::Code;
 use crate::config::file::BrokerTable;
 use crate::config::source::Source;
@@ -51,6 +51,10 @@ pub(super) fn look(examined: &Examined, folder: &Path) -> Vec<Problem> {
                 let device =
                     examined.settings.as_ref().and_then(|all| all.devices.iter().find(|one| one.id.as_str() == id));
                 probes.extend(device.into_iter().flat_map(|device| lines::probes(&at.value, device)));
+                let service = at.value.grpc.as_ref();
+                probes.extend(service.into_iter().flat_map(|grpc| files::of_service(&grpc.value, folder)));
+                let reached = device.and_then(|device| device.grpc.as_ref());
+                probes.extend(service.zip(reached).map(|(grpc, settings)| services::probe(id, grpc, settings)));
             }
         }
         for (name, (_, at)) in table.brokers.iter().flat_map(|named| &named.value.entries) {

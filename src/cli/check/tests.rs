@@ -5,7 +5,7 @@ use super::*;
 use crate::config::codes::Code::{self, *};
 
 /// The kinds of problems that are tested here.
-pub(crate) const SEEN: [Code; 14] = [
+pub(crate) const SEEN: [Code; 15] = [
     LineAbsent,
     LineUnusable,
     JournalUnusable,
@@ -19,6 +19,7 @@ pub(crate) const SEEN: [Code; 14] = [
     FileUnusable,
     FileExposed,
     BrokerUnreachable,
+    ServiceUnreachable,
     DeviceMissing,
 ];
 

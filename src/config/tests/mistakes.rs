@@ -229,12 +229,37 @@ const MISTAKES: &[Mistake] = &[
     Mistake("heading that is not closed", "[journal]", "[journal", &[Syntax]),
 ];
 
+/// A BioLector with its service, beside the device of [`GOOD`].
+const SERVICE: &str = r#"
+[devices.xt]
+profile = "biolector-xt"
+time_zone = "Europe/Berlin"
+grpc = { endpoint = "grpcs://xt.lab.example:50051", ca = "ca.pem", certificate = "me.pem", key = "me.key", token_file = "token" }
+"#;
+
+/// One mistake in [`SERVICE`].
+const SERVICE_MISTAKES: &[Mistake] = &[
+    Mistake("service without TLS", "grpcs://", "grpc://", &[Plaintext, IncompleteTls, IncompleteTls, IncompleteTls]),
+    Mistake("plaintext with TLS", "ca =", "plaintext = true, ca =", &[Plaintext]),
+    Mistake("another scheme", "grpcs://", "https://", &[BadHost]),
+    Mistake("no port", ":50051", "", &[BadHost]),
+    Mistake("no authority", "ca = \"ca.pem\", ", "", &[IncompleteTls]),
+    Mistake("key without its certificate", "certificate = \"me.pem\", ", "", &[IncompleteTls]),
+    Mistake("token in clear", "token_file = \"token\"", "token = \"hunter2\"", &[PasswordInClear]),
+    Mistake("misspelt key of a service", "token_file", "tokenfile", &[UnknownKey]),
+    Mistake("service of another BioLector", "biolector-xt", "biolector-1", &[WrongFamily]),
+    Mistake("deadline of nothing", "ca =", "call_timeout = \"0s\", ca =", &[OutOfRange]),
+];
+
 #[test]
 fn each_mistake_is_explained_at_its_place() {
     insta::assert_snapshot!("mistakes", explained(GOOD, MISTAKES));
     let with_robot = format!("{GOOD}{ROBOT}");
     assert_eq!(valid(&with_robot).warnings, []);
     insta::assert_snapshot!("robot_mistakes", explained(&with_robot, ROBOT_MISTAKES));
+    let with_service = format!("{GOOD}{SERVICE}");
+    assert_eq!(valid(&with_service).warnings, []);
+    insta::assert_snapshot!("service_mistakes", explained(&with_service, SERVICE_MISTAKES));
 }
 
 /// What is said about each mistake in `good`.

@@ -24,7 +24,7 @@ impl Dialect {
             robolector::Dialect::Star(star) => {
                 Self::Star(Box::new(Star::new(star, profile.channels, profile.replies)), star.gap)
             }
-            robolector::Dialect::Tecan(tecan) => Self::Tecan(Box::new(Tecan::new(tecan.form, profile.replies))),
+            robolector::Dialect::Tecan(tecan) => Self::Tecan(Box::new(Tecan::new(*tecan, profile.replies))),
         }
     }
 
@@ -128,7 +128,7 @@ impl Dialect {
     pub fn restore(&mut self, saved: &[u8]) -> bool {
         match self {
             Self::Star(star, _) => part(saved).map(|pairing| star.pairing = pairing).is_some(),
-            Self::Tecan(tecan) => part(saved).map(|talk| tecan.talk = talk).is_some(),
+            Self::Tecan(tecan) => part(saved).map(|kept| tecan.talk = tecan.talk.resumed(kept)).is_some(),
         }
     }
 
@@ -136,7 +136,7 @@ impl Dialect {
     pub fn reset(&mut self) {
         match self {
             Self::Star(star, _) => star.pairing = super::star_pairing::Pairing::default(),
-            Self::Tecan(tecan) => tecan.talk = super::tecan_talk::Talk::default(),
+            Self::Tecan(tecan) => tecan.talk = tecan.talk.resumed(super::tecan_talk::Talk::default()),
         }
     }
 }

@@ -7,7 +7,7 @@ use instrument_proto::codec::tecan::{Damage, Form, Item, Scanner};
 use super::outlet::Outlet;
 use super::tecan_talk::Talk;
 use crate::driver::{Direction, Sees};
-use crate::profile::robolector::{ReplyTimes, TecanForm};
+use crate::profile::robolector::{ReplyTimes, TecanDialect, TecanForm};
 
 /// The dialect on one line.
 #[derive(Debug)]
@@ -22,14 +22,14 @@ pub(super) struct Tecan {
 }
 
 impl Tecan {
-    pub fn new(form: TecanForm, replies: ReplyTimes) -> Self {
-        let form = match form {
+    pub fn new(dialect: TecanDialect, replies: ReplyTimes) -> Self {
+        let form = match dialect.form {
             TecanForm::Rs232 => Form::Serial,
             TecanForm::Nul => Form::Usb,
         };
         let scanner = || Scanner::new(form);
         let (to, from, either) = (scanner(), scanner(), scanner());
-        Self { form, to, from, either, replies, sees: Sees::Both, talk: Talk::default() }
+        Self { form, to, from, either, replies, sees: Sees::Both, talk: Talk::new(dialect.syringe_ul) }
     }
 
     pub fn opened(&mut self, sees: Sees) {

@@ -17,8 +17,8 @@ use super::action::{Action, Arm, Step, Verb};
 /// Tips of the pipetting arm.
 const TIPS: usize = 8;
 
-/// Plunger steps for a microlitre: 3000 steps empty a syringe of 1 ml.
-const STEPS_PER_UL: f64 = 3.0;
+/// Plunger steps that empty a syringe of any size.
+const STROKE_STEPS: f64 = 3000.0;
 
 /// Where everything is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -104,11 +104,12 @@ impl Motion {
         self.arm.is_some()
     }
 
-    /// What a command does, once it is carried out; `Err` where it contradicts its own syntax.
-    pub fn effect(&self, message: &Message<'_>) -> Result<Effect, String> {
+    /// What a command does, once it is carried out, with syringes of `syringe_ul` microlitres; `Err` where it contradicts its
+    /// own syntax.
+    pub fn effect(&self, message: &Message<'_>, syringe_ul: f64) -> Result<Effect, String> {
         let module = message.module.as_str();
         if let (Some(tip), Body::Command { text }) = (diluter(module), message.body) {
-            return Ok(self.diluter(tip, text));
+            return Ok(self.diluter(tip, text, syringe_ul));
         }
         let Some((command, arguments)) = message.body.command() else { return Ok(Effect::default()) };
         if !is_pipetting_arm(module) && !is_plate_arm(module) {
@@ -119,10 +120,14 @@ impl Motion {
             return Ok(Effect::default());
         }
         let numbers = arguments.all().map_err(|_| format!("{command} with an argument that is no number"))?;
-        if is_plate_arm(module) { Ok(self.plate_arm(command, &numbers)) } else { self.pipetting(command, &numbers) }
+        if is_plate_arm(module) {
+            Ok(self.plate_arm(command, &numbers))
+        } else {
+            self.pipetting(command, &numbers, syringe_ul)
+        }
     }
 
-    fn pipetting(&self, command: &str, numbers: &[Option<i32>]) -> Result<Effect, String> {
+    fn pipetting(&self, command: &str, numbers: &[Option<i32>], syringe_ul: f64) -> Result<Effect, String> {
         let mut next = self.clone();
         let number = |at: usize| numbers.get(at).copied().flatten();
         let mut effect = Effect::default();
@@ -145,7 +150,7 @@ impl Motion {
                 next.travel = self.travel.max(heights().max());
                 next.down = Some(heights().min() < next.travel && heights().next().is_some());
                 effect.tips = tips(self.used);
-                effect.approach = Some(next.work(Verb::Air, self.used, |_| 0));
+                effect.approach = Some(next.work(Verb::Air, self.used, |_| 0.0));
             }
             "SHZ" => next.travel = numbers.iter().take(TIPS).flatten().copied().max().or(self.travel),
             "PAZ" | "MAZ" => {
@@ -159,12 +164,12 @@ impl Motion {
                 next.down = Some(true);
                 effect.verb = Some(Verb::Aspirate);
                 effect.tips = tips(next.used);
-                effect.approach = Some(next.work(Verb::Air, next.used, |_| 0));
+                effect.approach = Some(next.work(Verb::Air, next.used, |_| 0.0));
             }
             "AGT" | "AST" | "ADT" => {
                 let verb = if command == "AGT" { Verb::PickUp } else { Verb::Eject };
                 next.used = mask(number(0))?;
-                let action = next.work(verb, next.used, |_| 0);
+                let action = next.work(verb, next.used, |_| 0.0);
                 effect.verb = Some(verb);
                 effect.tips = tips(next.used);
                 effect.approach = Some(action.clone());
@@ -177,11 +182,13 @@ impl Motion {
                     }
                 }
             }
-            "PPR" | "MTR" => next.plungers_by(command == "MTR" || self.down == Some(true), numbers, &mut effect),
+            "PPR" | "MTR" => {
+                next.plungers_by(command == "MTR" || self.down == Some(true), numbers, syringe_ul, &mut effect);
+            }
             "PPA" => {
                 let moved: Vec<Option<i32>> =
                     numbers.iter().zip(self.plungers).map(|(to, from)| to.map(|to| to.saturating_sub(from))).collect();
-                next.plungers_by(self.down == Some(true), &moved, &mut effect);
+                next.plungers_by(self.down == Some(true), &moved, syringe_ul, &mut effect);
             }
             _ => return Ok(effect),
         }
@@ -190,7 +197,7 @@ impl Motion {
     }
 
     /// Plungers are moved, each by its own number of steps: out is positive.
-    fn plungers_by(&mut self, in_liquid: bool, steps: &[Option<i32>], effect: &mut Effect) {
+    fn plungers_by(&mut self, in_liquid: bool, steps: &[Option<i32>], syringe_ul: f64, effect: &mut Effect) {
         let mut used = 0u8;
         let mut moves: Vec<(Verb, usize, i32)> = Vec::new();
         for (tip, by) in steps.iter().take(TIPS).enumerate() {
@@ -222,7 +229,7 @@ impl Motion {
             }
             let selected = of.iter().fold(0u8, |mask, (tip, _)| mask | 1 << tip);
             let by = |tip: usize| of.iter().find(|(other, _)| *other == tip).map_or(0, |(_, by)| *by);
-            let action = self.work(verb, selected, by);
+            let action = self.work(verb, selected, |tip| f64::from(by(tip).unsigned_abs()) / STROKE_STEPS * syringe_ul);
             if matches!(verb, Verb::Aspirate | Verb::Dispense) {
                 effect.verb = Some(verb);
                 effect.approach = Some(action.clone());
@@ -231,14 +238,14 @@ impl Motion {
         }
     }
 
-    /// What tips do where they are.
-    fn work(&self, verb: Verb, selected: u8, steps: impl Fn(usize) -> i32) -> Action {
+    /// What tips do where they are, with so many microlitres each.
+    fn work(&self, verb: Verb, selected: u8, piston_ul: impl Fn(usize) -> f64) -> Action {
         let steps = (0..TIPS)
             .filter(|tip| selected >> tip & 1 == 1)
             .map(|tip| Step {
                 channel: tip as u8 + 1,
                 at: self.arm.map(|(x, y, ys)| Position { x, y: y.saturating_add(ys.saturating_mul(tip as i32)) }),
-                piston_ul: super::volumes::rounded(f64::from(steps(tip).unsigned_abs()) / STEPS_PER_UL),
+                piston_ul: super::volumes::rounded(piston_ul(tip)),
                 empties: false,
                 errors: Vec::new(),
             })
@@ -247,7 +254,7 @@ impl Motion {
     }
 
     /// A diluter's own string: `V900P60M200R` sets a speed and draws 60 steps in, waits and runs.
-    fn diluter(&self, tip: usize, text: &[u8]) -> Effect {
+    fn diluter(&self, tip: usize, text: &[u8], syringe_ul: f64) -> Effect {
         let mut next = self.clone();
         let mut effect = Effect::default();
         let mut at = 0;
@@ -285,7 +292,7 @@ impl Motion {
                 *step = Some(by);
             }
             let used = next.used;
-            next.plungers_by(self.down == Some(true), &steps, &mut effect);
+            next.plungers_by(self.down == Some(true), &steps, syringe_ul, &mut effect);
             next.used |= used;
         }
         effect.motion = Some(next);

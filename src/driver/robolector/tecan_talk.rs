@@ -19,6 +19,9 @@ use crate::profile::robolector::ReplyTimes;
 pub(super) struct Talk {
     conversation: Conversation<Note>,
     motion: Motion,
+    /// What a syringe holds, in microlitres: the profile's, and so not part of what is kept.
+    #[serde(skip)]
+    syringe_ul: f64,
     /// A failure of the arm that waits for what the host asks next: the axes' own errors tell which tips failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<Failure>,
@@ -60,6 +63,16 @@ struct Failure {
 }
 
 impl Talk {
+    /// Nothing was said yet, of syringes of so many microlitres.
+    pub fn new(syringe_ul: f64) -> Self {
+        Self { syringe_ul, ..Self::default() }
+    }
+
+    /// What was kept of a talk, with this one's syringes.
+    pub fn resumed(&self, kept: Self) -> Self {
+        Self { syringe_ul: self.syringe_ul, ..kept }
+    }
+
     /// A line was opened: answers to unseen commands are expected.
     pub fn opened(&mut self) {
         self.synced = false;
@@ -113,7 +126,7 @@ impl Talk {
         }
         self.expire(times, out);
         self.follow_letters(message, out);
-        let effect = match self.motion.effect(message) {
+        let effect = match self.motion.effect(message, self.syringe_ul) {
             Ok(effect) => effect,
             Err(why) => {
                 out.defect("unreadable-command", &format!("{}: {why}", message.module));
@@ -139,7 +152,7 @@ impl Talk {
                     self.settle(&[], out);
                 }
                 // What was lost may have moved the arm.
-                let effect = self.motion.effect(message).unwrap_or_default();
+                let effect = self.motion.effect(message, self.syringe_ul).unwrap_or_default();
                 if let Some(action) = &effect.approach {
                     out.approach(action);
                 }
@@ -224,7 +237,7 @@ impl Talk {
         if matches!(self.conversation.place(message, || note), Seen::Repeat { .. }) {
             return;
         }
-        match self.motion.effect(message) {
+        match self.motion.effect(message, self.syringe_ul) {
             Ok(effect) => {
                 let access = effect.approach.as_ref().and_then(|action| out.approach(action));
                 let (at, offset) = (out.at, out.offset);
@@ -271,7 +284,7 @@ impl Talk {
             return None;
         }
         let message = Message { module, letter: None, body: Body::Command { text: note.text.as_bytes() } };
-        self.motion.effect(&message).ok()
+        self.motion.effect(&message, self.syringe_ul).ok()
     }
 
     fn carry_out(&mut self, effect: Effect, how: &How, out: &mut Outlet<'_>) {

@@ -4,7 +4,6 @@
 //! bytes are dropped and [`StreamEvent::Lost`] says so. What can wait, a TCP peer or a trace, is not read meanwhile.
 //! For each opening: [`StreamEvent::Opened`] first, then bytes, then [`StreamEvent::Closed`].
 
-mod backoff;
 mod flow;
 pub mod holder;
 mod inlet;

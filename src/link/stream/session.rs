@@ -11,7 +11,6 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
 use super::flow::{Ports, now};
 use super::inlet::{Gone, Outlet};
 use super::open::{Duplex, Incoming, Open, OpenLine, Unreachable};
@@ -19,6 +18,11 @@ use super::recorder::{Happening, Recorder};
 use super::worklists::Worklists;
 use super::{Origin, Piece, StreamEvent, Write};
 use crate::driver::{Direction, Mode};
+use crate::link::backoff::Backoff;
+
+/// The first wait before a line is opened again, and the longest: a replugged adapter is to be seen within two seconds,
+/// opening included.
+const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(1500));
 
 /// How long a line may take what is written to it; the longest command takes a tenth of a second at 9600 baud.
 const WRITING: Duration = Duration::from_secs(5);
@@ -56,7 +60,7 @@ struct Session<O> {
 
 impl<O: Open> Session<O> {
     async fn keep_open(&mut self) -> Result<(), Gone> {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new(WAITS.0, WAITS.1);
         let mut said: Option<Unreachable> = None;
         loop {
             for news in self.worklists.first_look().await {

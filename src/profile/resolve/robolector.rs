@@ -17,11 +17,16 @@ use crate::event::ids::is_valid_name;
 /// Channels where a profile says nothing: an 8-channel STAR or LiHa.
 const CHANNELS: u8 = 8;
 
+/// Syringes where a profile says nothing, in microlitres.
+const SYRINGE_UL: f64 = 1000.0;
+
 pub(super) fn robolector(family: Family, table: &ProfileTable, reader: &mut Reader) -> RobolectorProfile {
     let dialect = match family {
         Family::RobolectorTecan => {
-            let form = table.tecan.as_ref().and_then(|at| value(&at.value.form));
-            Dialect::Tecan(TecanDialect { form: form.map_or(TecanForm::Rs232, |form| form.0) })
+            let tecan = table.tecan.as_ref().map(|at| &at.value);
+            let form = tecan.and_then(|tecan| value(&tecan.form)).map_or(TecanForm::Rs232, |form| form.0);
+            let syringe_ul = tecan.and_then(|tecan| value(&tecan.syringe_ul)).map_or(SYRINGE_UL, |ul| ul.0);
+            Dialect::Tecan(TecanDialect { form, syringe_ul })
         }
         _ => Dialect::Star(star(table.star.as_ref().map(|at| &at.value), reader)),
     };

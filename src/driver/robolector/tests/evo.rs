@@ -35,12 +35,15 @@ pub struct Talk {
 
 impl Talk {
     pub fn new(form: Form, mode: Mode) -> Self {
+        Self::with_syringes(1000.0, form, mode)
+    }
+
+    fn with_syringes(syringe_ul: f64, form: Form, mode: Mode) -> Self {
         let mut profile = shipped("robolector-tecan").expect("shipped");
-        if form == Form::Usb {
-            let changed = std::sync::Arc::make_mut(&mut profile);
-            let Kind::Robolector(robot) = &mut changed.kind else { panic!("a robot") };
-            robot.dialect = Dialect::Tecan(TecanDialect { form: TecanForm::Nul });
-        }
+        let changed = std::sync::Arc::make_mut(&mut profile);
+        let Kind::Robolector(robot) = &mut changed.kind else { panic!("a robot") };
+        let framing = if form == Form::Usb { TecanForm::Nul } else { TecanForm::Rs232 };
+        robot.dialect = Dialect::Tecan(TecanDialect { form: framing, syringe_ul });
         let mut settings = super::support::deck(&profile);
         deck(&mut settings);
         let mut bench = Bench::with(profile, settings);
@@ -118,6 +121,17 @@ fn four_tips_sample_and_the_air_gaps_are_no_sample() {
         ]
     );
     assert_eq!(of(&notes, &["access"]), ["access", "access ended: left after 40"]);
+}
+
+#[test]
+fn smaller_syringes_move_less_with_as_many_steps() {
+    let mut talk = Talk::with_syringes(500.0, Form::Serial, Mode::Listen { sees: Sees::Both });
+    talk.run("setup");
+    // What was kept of a line holds where everything is; the syringes are the profile's.
+    talk.bench.open_as("epoch-1", Mode::Listen { sees: Sees::Both }, true);
+    talk.run("sampling");
+    let completed = of(&talk.bench.told(), &["completed"]);
+    assert_eq!(completed[0], "completed fp A02 (26.333) by 1 -> dwp A03 (26.333)");
 }
 
 #[test]
