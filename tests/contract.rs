@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 #[path = "contract/acquisitions.rs"]
 mod acquisitions;
+#[path = "contract/echo.rs"]
+mod echo;
 #[path = "contract/robot.rs"]
 mod robot;
 
@@ -318,6 +320,7 @@ fn events() -> Vec<Event> {
     .chain(acquisitions::events())
     .chain(robot::events(&made))
     .chain(refined(&run))
+    .chain(echo::events())
     .collect()
 }
 

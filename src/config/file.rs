@@ -109,7 +109,7 @@ tables! {
     /// One instrument.
     pub struct DeviceTable, unknown keys Refused {
         /// What is true of its model: the name of a profile, shipped (`biolector-1`, `biolector-pro`, `biolector-xt`,
-        /// `robolector`, `robolector-tecan`, `zenotof-7600`) or of your own.
+        /// `robolector`, `robolector-tecan`, `zenotof-7600`, `echo-liquid-handler`) or of your own.
         must profile: Text<64>;
         /// The IANA time zone of the clock of the instrument's computer, `time_zone = "Europe/Berlin"` for instance.
         must time_zone: Zone;
@@ -117,8 +117,8 @@ tables! {
         may enabled: bool = true;
         /// Where it stands, in words; shown in its `info`.
         cosmetic location: Text<200>;
-        /// BioLector and ZenoTOF: the folder into which the instrument writes its results, `files = { folder =
-        /// "/srv/results" }` for instance.
+        /// BioLector, ZenoTOF and Echo liquid handler: the folder into which the instrument writes its results, `files = {
+        /// folder = "/srv/results" }` for instance.
         may files: FilesTable;
         /// BioLector XT: its remote-control service, beside `files` or instead of it.
         may grpc: GrpcTable;

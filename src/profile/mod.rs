@@ -4,6 +4,7 @@
 
 pub mod biolector;
 pub mod deck;
+pub mod echo;
 pub mod file;
 mod resolve;
 pub mod robolector;
@@ -16,8 +17,10 @@ pub mod zenotof;
 use std::time::Duration;
 
 use crate::config::values::Choice;
+use crate::driver::FolderLayout;
 
 pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, LiveProfile, Plate, Range, TimeTrust, Tolerance, Units};
+pub use echo::EchoProfile;
 pub(crate) use resolve::put_line;
 pub use resolve::{overridden, parse};
 pub use robolector::RobolectorProfile;
@@ -54,6 +57,8 @@ pub enum Kind {
     Robolector(RobolectorProfile),
     /// A ZenoTOF.
     Zenotof(ZenotofProfile),
+    /// An Echo liquid handler.
+    Echo(EchoProfile),
 }
 
 impl Profile {
@@ -97,14 +102,26 @@ pub enum Family {
     RobolectorTecan,
     /// ZenoTOF with SCIEX OS: sets of `.wiff`, `.wiff2` and `.wiff.scan` files.
     Zenotof,
+    /// Echo acoustic liquid handler: surveys and reports of transfers, csv and xml.
+    EchoLiquidHandler,
 }
 
 impl Family {
     /// How devices of this family are reached.
     pub fn reach(self) -> Reach {
         match self {
-            Self::BiolectorOne | Self::BiolectorPro | Self::BiolectorXt | Self::Zenotof => Reach::Files,
+            Self::BiolectorOne | Self::BiolectorPro | Self::BiolectorXt | Self::Zenotof | Self::EchoLiquidHandler => {
+                Reach::Files
+            }
             Self::RobolectorStar | Self::RobolectorTecan => Reach::Stream,
+        }
+    }
+
+    /// What the files of its folder are to the link.
+    pub fn layout(self) -> FolderLayout {
+        match self {
+            Self::EchoLiquidHandler => FolderLayout::Reports,
+            _ => FolderLayout::Results,
         }
     }
 
@@ -142,5 +159,10 @@ impl Choice for Family {
         ("robolector-star", Self::RobolectorStar, "RoboLector's robot, in Hamilton's STAR firmware protocol"),
         ("robolector-tecan", Self::RobolectorTecan, "RoboLector's robot, in Tecan's Genesis or Freedom EVO protocol"),
         ("zenotof", Self::Zenotof, "ZenoTOF with SCIEX OS: sets of .wiff, .wiff2 and .wiff.scan files"),
+        (
+            "echo-liquid-handler",
+            Self::EchoLiquidHandler,
+            "Echo acoustic liquid handler: surveys and reports of transfers, csv and xml",
+        ),
     ];
 }

@@ -1,6 +1,7 @@
 //! From the tables of a profile file to a [`Profile`].
 
 mod biolector;
+mod echo;
 mod robolector;
 mod zenotof;
 
@@ -51,6 +52,7 @@ fn resolve(name: &str, table: &ProfileTable, reader: &mut Reader) -> Option<Prof
             Kind::Robolector(robolector::robolector(family, table, reader))
         }
         Family::Zenotof => Kind::Zenotof(zenotof::zenotof(table, reader)),
+        Family::EchoLiquidHandler => Kind::Echo(echo::echo(table)),
     };
     let mut profile = Profile {
         name: name.to_owned(),
@@ -86,7 +88,7 @@ pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Re
         Kind::Biolector(biolector) => {
             biolector::put(&overrides.ranges, &overrides.tolerance, times, biolector, reader);
         }
-        Kind::Robolector(_) | Kind::Zenotof(_) => {
+        Kind::Robolector(_) | Kind::Zenotof(_) | Kind::Echo(_) => {
             let foreign = own.into_iter().chain(biolector_times(times)).flatten();
             foreign.for_each(|found| report_foreign(profile.family, found, reader));
         }
@@ -120,6 +122,7 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
     ];
     let zenotof = [place("file_sets", &table.file_sets)];
     let xt = [place("live", &table.live)];
+    let echo = [place("acoustic", &table.acoustic)];
     let mut foreign = Vec::new();
     if !family.is_biolector() {
         foreign.extend(biolector);
@@ -138,6 +141,9 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
     }
     if family != Family::BiolectorXt {
         foreign.extend(xt);
+    }
+    if family != Family::EchoLiquidHandler {
+        foreign.extend(echo);
     }
     foreign.into_iter().flatten().for_each(|found| report_foreign(family, found, reader));
 }
