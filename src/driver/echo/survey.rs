@@ -66,6 +66,7 @@ pub(super) fn event(surveyed: Surveyed, key: String, moment: &Moment, offset: Op
         revision: 1,
         reason: None,
         causation: None,
+        alike: None,
         offset,
     }
 }

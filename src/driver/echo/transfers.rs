@@ -252,6 +252,7 @@ impl Teller<'_> {
             revision: 1,
             reason: None,
             causation: None,
+            alike: None,
             offset: None,
         }
     }
