@@ -1,10 +1,14 @@
 //! What ejection events say: the `data` of the `ejection.*` types.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Well;
 use super::acquisition::FileSetRef;
+use super::cultivation::{Plate, Run};
+use super::liquid::{Fluid, LiquidFlag};
 
 /// `ejection.planned`: the shot list that a run of an acoustic ejection mass spectrometer was given. It says what was
 /// meant to be ejected, never that it was.
@@ -40,4 +44,49 @@ pub struct PlannedEjection {
     pub text: String,
     /// Its place in the list as typed, from 1.
     pub listed: u32,
+}
+
+/// `ejection.surveyed`: what an acoustic survey of a source plate found in one well. It says what was there, never that
+/// anything was ejected.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Surveyed {
+    /// The run, where the source names one: a survey of its own belongs to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Arc<Run>>,
+    /// The plate.
+    pub plate: Plate,
+    /// The well.
+    pub well: Well,
+    /// What came of it.
+    pub outcome: SurveyOutcome,
+    /// What the survey found, microlitres; absent where the outcome is `no-data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_ul: Option<f64>,
+    /// What is there now by the instrument's own account of what it took since, microlitres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_volume_ul: Option<f64>,
+    /// What the instrument takes the fluid for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fluid: Option<Fluid>,
+    /// The instrument's own words about the well, where it has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// When it was, as the instrument wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instrument_time: Option<Arc<str>>,
+    /// What is remarkable.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<LiquidFlag>,
+}
+
+/// What came of surveying a well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SurveyOutcome {
+    /// There is liquid, and this is how much.
+    Measured,
+    /// The well is empty, or no liquid was found in it: the instrument does not tell these apart, and writes 0.
+    NoData,
+    /// The instrument gives a volume and a reservation about it in `status`.
+    Doubtful,
 }
