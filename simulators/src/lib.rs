@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod biolector;
+pub mod biolector_xt;
 mod control;
 pub mod device_service;
 pub mod echo_ms_plus;

@@ -70,6 +70,7 @@ pub fn events() -> Vec<Event> {
         reason: None,
         causation: None,
         offset: Some(4711),
+        alike: None,
     };
     let surveyed = ejection::Surveyed {
         run: None,

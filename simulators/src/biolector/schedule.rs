@@ -59,6 +59,16 @@ impl Schedule {
         self.clock as u32 + self.ahead
     }
 
+    /// Somebody held the run up: what follows comes so many seconds later.
+    pub fn delay(&mut self, seconds: f64) {
+        self.clock += seconds;
+    }
+
+    /// Other set-points, from the next cycle on.
+    pub fn set_points(&mut self, rpm: u32, celsius: f64) {
+        (self.chamber.rpm, self.chamber.celsius) = (rpm, celsius);
+    }
+
     /// The number that the next cycle will print, from 1.
     fn cycle_number(&self) -> u32 {
         let first = if self.settings.has(Quirk::HighStartCycle) { HIGH_START } else { 1 };
@@ -343,7 +353,7 @@ fn comment(at: f64, time: u32, cycle: u32, voice: Voice, text: String) -> Record
 
 /// Files the last well of each filter set one event late: under the next filter set, and the one of the last filter set among the fluid
 /// rows. In the first cycle only the first filter set's row goes astray.
-fn file_late(records: &mut Vec<Record>, channels: usize, first_cycle: bool) {
+pub fn file_late(records: &mut Vec<Record>, channels: usize, first_cycle: bool) {
     for set in (0..channels).rev() {
         let last_row = records
             .iter()

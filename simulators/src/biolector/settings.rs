@@ -116,6 +116,8 @@ pub struct Settings {
     pub process: u32,
     /// The name of the protocol.
     pub protocol: String,
+    /// The protocol's own identifier, which an XT writes; `None`: one that follows from seed and number.
+    pub protocol_id: Option<String>,
     /// The quirks.
     pub quirks: BTreeSet<Quirk>,
 }
@@ -137,6 +139,7 @@ impl Default for Settings {
             overload_above: None,
             process: 501,
             protocol: "SIM_Batch".to_owned(),
+            protocol_id: None,
             quirks: BTreeSet::new(),
         }
     }

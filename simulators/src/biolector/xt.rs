@@ -12,6 +12,8 @@ pub const TABLE_HEADER: &str = "Type;Cycle;Well;Filterset;Time;Amp_1;Amp_2;AmpRe
     Sys_Comment;Reservoir;MF_Volume;TotalVolume;T_UC_PT100;T_LC_PT100;T_WB_heating_pad;T_144;T_180;T_181_1;T_192;P_UC_peltier;P_LC_peltier;\
     P_WB_heating_pad;X-Pos;Y-Pos;Ref_Int;Ref_Phase;Ref_Gain;Ch1-MP;Ch2-FR;Ch3-IP;Ch4-PP;Ch5-OP";
 
+/// The volume with which a well starts, in µL.
+pub const START_VOLUME: f64 = 800.0;
 /// Where the optics' home lies, as `settings.ini` says it: positions in the table are on the plate plus this.
 const HOME: (f64, f64) = (-7.56, -5.44);
 /// A float that was never set, as the instrument prints it.
@@ -26,6 +28,8 @@ pub struct XtRows {
     channels: Vec<Channel>,
     plate: Plate,
     wells: Vec<Well>,
+    /// What is in each well, in reading order, in µL.
+    volumes: Vec<f64>,
 }
 
 /// A row: its columns by position.
@@ -53,7 +57,16 @@ impl XtRows {
     /// A writer for a run.
     pub fn new(settings: &Settings) -> XtRows {
         let plate = settings.plate();
-        XtRows { channels: settings.channels(), plate, wells: plate.serpentine(), settings: settings.clone() }
+        let wells = plate.serpentine();
+        let volumes = vec![START_VOLUME; wells.len()];
+        XtRows { channels: settings.channels(), plate, wells, volumes, settings: settings.clone() }
+    }
+
+    /// Another volume in a well, by its index in reading order.
+    pub fn set_volume(&mut self, well: usize, microlitres: f64) {
+        if let Some(volume) = self.volumes.get_mut(well) {
+            *volume = microlitres;
+        }
     }
 
     /// The lines of a cycle.
@@ -76,7 +89,7 @@ impl XtRows {
                 if optics.fault == Some(Fault::Saturated) {
                     row.set(15, "SENS1");
                 }
-                row.set(20, "800.000000");
+                row.set(20, format!("{:.6}", self.volumes[*well]));
                 let (x, y) = self.plate.position(self.wells[*well], self.channels[*channel].kind.spot());
                 self.machine(&mut row, chamber, (x + HOME.0, y + HOME.1));
                 self.detector(&mut row, *channel, optics.detector);

@@ -20,7 +20,7 @@ pub fn members(settings: &Settings) -> Vec<(String, Vec<u8>)> {
     let seed = seed_name(settings);
     let stamp = settings.start.strftime("%Y%m%dT%H%M%S");
     vec![
-        (format!("{seed}.json"), crlf(&protocol(settings))),
+        (format!("{seed}.json"), protocol_file(settings)),
         (format!("{seed}_filterlist.json"), pretty(&filter_list(settings))),
         (format!("{seed}_filterconfig.json"), pretty(&filter_config(settings))),
         (format!("{seed}_filtersettings.json"), pretty(&filter_settings(settings))),
@@ -40,9 +40,9 @@ pub fn meta(settings: &Settings, end: Option<DateTime>) -> Vec<u8> {
         "CsvFileVersion": "1.0.0",
         "End": end.map_or(Value::Null, moment),
         "HmiVersion": if settings.has(Quirk::LastWellBug) { "1.8.10" } else { "1.6.1" },
-        "Id": id(settings, 1),
+        "Id": experiment_id(settings),
         "ProcessId": settings.process,
-        "ProtocolId": id(settings, 2),
+        "ProtocolId": protocol_id(settings),
         "SeedName": seed_name(settings),
         "Start": moment(settings.start),
         "XtId": "00000000",
@@ -103,6 +103,21 @@ fn id(settings: &Settings, purpose: u64) -> String {
         b >> 52,
         b & 0xffff_ffff_ffff
     )
+}
+
+/// The run's own identifier.
+pub fn experiment_id(settings: &Settings) -> String {
+    id(settings, 1)
+}
+
+/// The identifier of the run's protocol.
+pub fn protocol_id(settings: &Settings) -> String {
+    settings.protocol_id.clone().unwrap_or_else(|| id(settings, 2))
+}
+
+/// The protocol as it is stored and run.
+pub fn protocol_file(settings: &Settings) -> Vec<u8> {
+    crlf(&protocol(settings))
 }
 
 fn offset(settings: &Settings) -> String {
@@ -253,7 +268,7 @@ fn protocol(settings: &Settings) -> Value {
     let created = format!("{}.0000000{}", settings.start.strftime("%Y-%m-%dT%H:%M:%S"), offset(settings));
     let seconds = settings.cycle_seconds;
     json!({
-        "Id": id(settings, 2),
+        "Id": protocol_id(settings),
         "CreatedAt": created,
         "LastModifiedAt": created,
         "Name": settings.protocol,

@@ -1,6 +1,7 @@
 //! The command line of the simulators.
 
 mod biolector_file;
+mod biolector_xt;
 mod echo_ms_plus;
 mod replay;
 mod robolector;
@@ -20,6 +21,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Instrument {
     BiolectorFile(Box<biolector_file::Arguments>),
+    BiolectorXt(Box<biolector_xt::Arguments>),
     EchoMsPlus(Box<echo_ms_plus::Arguments>),
     Replay(replay::Arguments),
     Robolector(Box<robolector::Arguments>),
@@ -30,6 +32,7 @@ enum Instrument {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.instrument {
         Instrument::BiolectorFile(arguments) => biolector_file::run(*arguments),
+        Instrument::BiolectorXt(arguments) => biolector_xt::run(*arguments),
         Instrument::EchoMsPlus(arguments) => echo_ms_plus::run(*arguments),
         Instrument::Replay(arguments) => replay::run(arguments),
         Instrument::Robolector(arguments) => robolector::run(*arguments),

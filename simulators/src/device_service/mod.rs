@@ -18,6 +18,8 @@ mod space;
 mod spoil;
 mod subscribe;
 mod subscription;
+#[cfg(test)]
+mod tests;
 mod variable;
 
 pub use event::Event;

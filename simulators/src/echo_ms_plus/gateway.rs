@@ -23,6 +23,8 @@ const LASTS: u32 = 5;
 struct Gateway {
     host: Mutex<Host>,
     truth: Mutex<Vec<Ejection>>,
+    /// What is to go wrong after the next shot.
+    asked: Mutex<Vec<Fault>>,
 }
 
 impl Gateway {
@@ -84,7 +86,7 @@ impl EchoMsPlus {
         model::idle(&mut server, settings.start, Timestamp::now());
         let host = Host::start(server, host)?;
         let address = host.address();
-        let gateway = Arc::new(Gateway { host: Mutex::new(host), truth: Mutex::default() });
+        let gateway = Arc::new(Gateway { host: Mutex::new(host), truth: Mutex::default(), asked: Mutex::default() });
         let shared = Arc::new(Shared::default());
         let player = Player {
             gateway: gateway.clone(),
@@ -112,6 +114,11 @@ impl EchoMsPlus {
     /// Does something with the server or its connections, between two steps.
     pub fn with_host<T>(&self, act: impl FnOnce(&mut Host) -> T) -> T {
         act(&mut self.gateway.host())
+    }
+
+    /// Lets something go wrong after the next shot.
+    pub fn let_happen(&self, fault: Fault) {
+        self.gateway.asked.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
     }
 
     /// Cuts all connections.
@@ -245,7 +252,8 @@ impl Player {
 
     fn let_go_wrong(&mut self) -> Result<(), HostError> {
         self.end_spell()?;
-        for fault in self.faults.strike(&mut self.random) {
+        let asked = std::mem::take(&mut *self.gateway.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        for fault in asked.into_iter().chain(self.faults.strike(&mut self.random)) {
             let mut host = self.gateway.host();
             let switches = host.switches();
             let add = |count: &std::sync::atomic::AtomicU32| {
@@ -259,6 +267,7 @@ impl Player {
                 Fault::SequenceGap => add(&switches.lost_messages),
                 Fault::Double => add(&switches.doubled_messages),
                 Fault::Malformed => add(&switches.malformed_messages),
+                Fault::Nonsense => add(&switches.nonsensical_messages),
                 Fault::Oversized => add(&switches.oversized_messages),
                 Fault::Expire => host.with(|server, _| server.expire_all()),
                 Fault::WrongStatus => host.with(|server, _| server.answer_wrongly(1)),
