@@ -321,8 +321,8 @@ fn events() -> Vec<Event> {
     .into_iter()
     .chain(acquisitions::events())
     .chain(robot::events(&made))
-    .chain(echo::events())
     .chain(refined(&run))
+    .chain(echo::events())
     .chain(ejections::events())
     .collect()
 }
