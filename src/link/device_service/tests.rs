@@ -50,7 +50,7 @@ fn start() -> Timestamp {
 /// The n-th event: ten seconds after the one before.
 fn fields(number: u32, of: &str) -> EventFields {
     let mut fields = vec![Variant::default(); field::BASE.len()];
-    fields[0] = variant(Value::ByteString(number.to_be_bytes().to_vec().into()));
+    fields[0] = variant(Value::ByteString(number.to_be_bytes().to_vec()));
     fields[1] = variant(Value::NodeId(of.replace("ns=2;", "ns=3;")));
     fields[4] = variant(Value::DateTime(timestamp(start() + SignedDuration::from_secs(10 * i64::from(number)))));
     for (known, names) in WANTED.events {
@@ -82,7 +82,7 @@ struct Memory {
 
 impl Memory {
     fn first_kept(&self) -> u32 {
-        self.sent.saturating_sub(self.queue).max(0) + 1
+        self.sent.saturating_sub(self.queue) + 1
     }
 }
 
