@@ -19,6 +19,8 @@ use uuid::Uuid;
 mod acquisitions;
 #[path = "contract/echo.rs"]
 mod echo;
+#[path = "contract/ejections.rs"]
+mod ejections;
 #[path = "contract/robot.rs"]
 mod robot;
 
@@ -321,6 +323,7 @@ fn events() -> Vec<Event> {
     .chain(robot::events(&made))
     .chain(refined(&run))
     .chain(echo::events())
+    .chain(ejections::events())
     .collect()
 }
 

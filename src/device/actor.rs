@@ -4,6 +4,7 @@
 //! taken. Nothing else happens here.
 
 mod files;
+mod service;
 mod sets;
 mod stream;
 mod xt;
@@ -56,6 +57,8 @@ pub struct Actor {
     refusal: Option<String>,
     last_input: Instant,
     last_sequence: u64,
+    /// The epoch of the device service in the last committed position.
+    service_epoch: String,
 }
 
 impl Actor {
@@ -85,6 +88,7 @@ impl Actor {
             refusal: None,
             last_input: Instant::now(),
             last_sequence: 0,
+            service_epoch: String::new(),
         }
     }
 
@@ -123,6 +127,7 @@ impl Actor {
                 self.take_set(event).await
             }
             Said::Stream(event) => self.take_stream(event).await,
+            Said::Service(event) => self.take_service(event).await,
             Said::Heard(items) => {
                 self.last_input = Instant::now();
                 self.take_heard(&items).await

@@ -6,7 +6,9 @@
 pub mod biolector;
 pub mod biolector_xt;
 pub mod echo;
+pub mod echo_ms;
 pub mod robolector;
+pub mod service;
 pub mod set;
 pub mod zenotof;
 
@@ -57,6 +59,8 @@ pub enum Input<'a> {
     Xt(biolector_xt::XtInput<'a>),
     /// From a set of files.
     Set(&'a set::SetName, set::SetInput<'a>),
+    /// From a device service.
+    Service(&'a SourceName, service::ServiceInput<'a>),
     /// A timer that the driver set has run out.
     Timer(&'a Timer),
 }

@@ -133,6 +133,14 @@ event_types! {
     TransferFailed(transfer::Failed) = "transfer"/"failed";
     /// A well of a source plate was surveyed.
     EjectionSurveyed(ejection::Surveyed) = "ejection"/"surveyed";
+    /// A run of acoustic ejections into a mass spectrometer began.
+    EjectionRunStarted(ejection::RunStarted) = "ejection"/"run-started";
+    /// A sample or marker was ejected.
+    EjectionEjected(ejection::Shot) = "ejection"/"ejected";
+    /// A sample or marker was to be ejected and was not.
+    EjectionFailed(ejection::Shot) = "ejection"/"failed";
+    /// A run of acoustic ejections ended.
+    EjectionRunCompleted(ejection::RunCompleted) = "ejection"/"run-completed";
     /// A shot list was given.
     EjectionPlanned(ejection::Planned) = "ejection"/"planned";
     /// An acquisition began.
@@ -158,6 +166,7 @@ impl Body {
     pub fn sample_id(&self) -> Option<&str> {
         match self {
             Self::SamplingCompleted(completed) => Some(&completed.sample.id),
+            Self::EjectionEjected(shot) | Self::EjectionFailed(shot) => shot.sample_id.as_deref(),
             Self::TransferCompleted(completed) => completed.reported.sample_id.as_deref().filter(|id| is_sample_id(id)),
             _ => None,
         }

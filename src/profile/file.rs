@@ -7,6 +7,7 @@ use crate::config::quantities::{Lasting, Size};
 use crate::config::reader::{At, Named};
 use crate::config::tables::tables;
 use crate::config::values::{Number, OneOf, Positive, Text, Whole};
+use crate::driver::zenotof::ejection::Order;
 use crate::event::cultivation::ChannelKind;
 
 /// Milliseconds in an hour and a day.
@@ -52,6 +53,8 @@ tables! {
         may liquid_classes: Vec<At<LiquidClassTable>>;
         /// ZenoTOF: when a set of files is complete.
         may file_sets: FileSetsTable;
+        /// Echo MS: in which order a shot list is worked off where the instrument does not tell.
+        may ejection_order: OneOf<Order> = "serpentine";
         /// BioLector XT: how its remote interface is asked.
         may live: LiveTable;
         /// Echo liquid handler: its droplets, plates and barcodes.
@@ -68,6 +71,8 @@ tables! {
         may times: TimesTable;
         /// ZenoTOF: when a set of files is complete.
         may file_sets: FileSetsTable;
+        /// Echo MS: in which order a shot list is worked off where the instrument does not tell.
+        may ejection_order: OneOf<Order> = "serpentine";
         /// BioLector XT: how its remote interface is asked.
         may live: LiveTable;
     }

@@ -5,6 +5,7 @@
 pub mod biolector;
 pub mod deck;
 pub mod echo;
+pub mod echo_ms;
 pub mod file;
 mod resolve;
 pub mod robolector;
@@ -21,6 +22,7 @@ use crate::driver::FolderLayout;
 
 pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, LiveProfile, Plate, Range, TimeTrust, Tolerance, Units};
 pub use echo::EchoProfile;
+pub use echo_ms::EchoMsProfile;
 pub(crate) use resolve::put_line;
 pub use resolve::{overridden, parse};
 pub use robolector::RobolectorProfile;
@@ -59,6 +61,8 @@ pub enum Kind {
     Zenotof(ZenotofProfile),
     /// An Echo liquid handler.
     Echo(EchoProfile),
+    /// An Echo MS.
+    EchoMs(EchoMsProfile),
 }
 
 impl Profile {
@@ -104,6 +108,8 @@ pub enum Family {
     Zenotof,
     /// Echo acoustic liquid handler: surveys and reports of transfers, csv and xml.
     EchoLiquidHandler,
+    /// Echo MS behind a gateway with the device service.
+    EchoMs,
 }
 
 impl Family {
@@ -114,6 +120,7 @@ impl Family {
                 Reach::Files
             }
             Self::RobolectorStar | Self::RobolectorTecan => Reach::Stream,
+            Self::EchoMs => Reach::Service,
         }
     }
 
@@ -127,7 +134,7 @@ impl Family {
 
     /// Whether devices of this family have a gRPC service.
     pub fn has_service(self) -> bool {
-        self == Self::BiolectorXt
+        matches!(self, Self::BiolectorXt | Self::EchoMs)
     }
 
     /// Whether it is one of the BioLectors.
@@ -148,6 +155,8 @@ pub enum Reach {
     Files,
     /// One line: a serial port, a TCP connection, or a trace of one.
     Stream,
+    /// A gRPC service alone.
+    Service,
 }
 
 impl Choice for Family {
@@ -158,6 +167,7 @@ impl Choice for Family {
         ("biolector-xt", Self::BiolectorXt, "BioLector XT: zip, unpacked folder or bare csv"),
         ("robolector-star", Self::RobolectorStar, "RoboLector's robot, in Hamilton's STAR firmware protocol"),
         ("robolector-tecan", Self::RobolectorTecan, "RoboLector's robot, in Tecan's Genesis or Freedom EVO protocol"),
+        ("echo-ms", Self::EchoMs, "Echo MS behind a gateway with the device service"),
         ("zenotof", Self::Zenotof, "ZenoTOF with SCIEX OS: sets of .wiff, .wiff2 and .wiff.scan files"),
         (
             "echo-liquid-handler",

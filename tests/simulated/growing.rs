@@ -53,10 +53,10 @@ impl Listener {
         };
         let start = Start {
             settings,
-            layout: FolderLayout::Results,
             settle: Duration::from_millis(60),
             known: vec![],
             baseline: None,
+            layout: FolderLayout::Results,
         };
         let (sender, events) = mpsc::channel(8);
         Listener {
