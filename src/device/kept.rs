@@ -91,6 +91,7 @@ fn decoding_of(settings: &DeviceSettings) -> String {
             format!("{} {zone} {:?} {said:?}", driver::zenotof::DECODING, profile.required)
         }
         Kind::EchoMs(_) => driver::echo_ms::DECODING.to_owned(),
+        Kind::Echo(profile) => format!("{} {zone} {profile:?}", driver::echo::DECODING),
         Kind::Robolector(_) => format!("{zone} {:?} {:?}", settings.profile, settings.deck),
     }
 }

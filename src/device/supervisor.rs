@@ -269,6 +269,9 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
         Kind::EchoMs(profile) => {
             Box::new(driver::echo_ms::driver(driver::echo_ms::Context::new(site, &settings.id, profile.order)))
         }
+        Kind::Echo(model) => {
+            Box::new(driver::echo::driver(driver::echo::Context::new(site, &settings.id, model.clone(), zone)))
+        }
         Kind::Zenotof(model) => {
             let said = driver::zenotof::Settings {
                 numbering: settings.acquisitions.numbering,
@@ -299,7 +302,8 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         let (known, baseline) = (std::mem::take(&mut kept.known), kept.baseline.take());
         // When it is full, the link's thread waits: files can wait.
         let (sender, events) = mpsc::channel(INPUTS);
-        let start = Start { settings: files, settle: settings.profile.settle, known, baseline };
+        let (layout, settle) = (settings.profile.family.layout(), settings.profile.settle);
+        let start = Start { settings: files, layout, settle, known, baseline };
         links.files = Some((crate::link::files::spawn(start, sender), events));
     }
     if let (Some(grpc), Kind::EchoMs(_)) = (settings.grpc.clone(), &settings.profile.kind) {

@@ -5,6 +5,7 @@
 
 pub mod biolector;
 pub mod biolector_xt;
+pub mod echo;
 pub mod echo_ms;
 pub mod robolector;
 pub mod service;
@@ -31,6 +32,16 @@ pub enum SourceKind {
     Export,
     /// A header and one part for each cycle; the concatenated parts are the table.
     Parts,
+}
+
+/// What the files of a watched folder are to its link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FolderLayout {
+    /// Result files that grow: csv tables, zip and unpacked exports, headers with parts.
+    #[default]
+    Results,
+    /// Reports that come whole: each csv and each xml is one.
+    Reports,
 }
 
 /// The source under which worklists come to a driver.

@@ -23,6 +23,11 @@ fn every_shipped_profile_is_valid_and_complete() {
             }
             Kind::EchoMs(echo) => assert_eq!(echo, &crate::profile::EchoMsProfile::default(), "{name}"),
             Kind::Zenotof(zenotof) => assert_eq!(zenotof, &ZenotofProfile::default(), "{name}"),
+            Kind::Echo(echo) => {
+                assert_eq!((echo.droplet_nl("Echo 525"), echo.droplet_nl("Echo 650T")), (Some(25.0), Some(2.5)));
+                assert!(echo.is_placeholder("unknownbarcode") && !echo.is_placeholder("SRC1"), "{name}");
+                assert_eq!(echo.plate_formats, EchoProfile::default().plate_formats, "{name}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From the tables of a profile file to a [`Profile`].
 
 mod biolector;
+mod echo;
 mod robolector;
 mod zenotof;
 
@@ -55,6 +56,7 @@ fn resolve(name: &str, table: &ProfileTable, reader: &mut Reader) -> Option<Prof
         Family::EchoMs => {
             Kind::EchoMs(EchoMsProfile { order: value(&table.ejection_order).map_or_else(Order::default, |at| at.0) })
         }
+        Family::EchoLiquidHandler => Kind::Echo(echo::echo(table)),
     };
     let mut profile = Profile {
         name: name.to_owned(),
@@ -90,7 +92,7 @@ pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Re
         Kind::Biolector(biolector) => {
             biolector::put(&overrides.ranges, &overrides.tolerance, times, biolector, reader);
         }
-        Kind::Robolector(_) | Kind::Zenotof(_) | Kind::EchoMs(_) => {
+        Kind::Robolector(_) | Kind::Zenotof(_) | Kind::Echo(_) | Kind::EchoMs(_) => {
             let foreign = own.into_iter().chain(biolector_times(times)).flatten();
             foreign.for_each(|found| report_foreign(profile.family, found, reader));
         }
@@ -128,8 +130,9 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
         place("liquid_classes", &table.liquid_classes),
     ];
     let zenotof = [place("file_sets", &table.file_sets)];
-    let echo = [place("ejection_order", &table.ejection_order)];
+    let ejector = [place("ejection_order", &table.ejection_order)];
     let xt = [place("live", &table.live)];
+    let echo = [place("acoustic", &table.acoustic)];
     let mut foreign = Vec::new();
     if !family.is_biolector() {
         foreign.extend(biolector);
@@ -147,10 +150,13 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
         foreign.extend(zenotof);
     }
     if family != Family::EchoMs {
-        foreign.extend(echo);
+        foreign.extend(ejector);
     }
     if family != Family::BiolectorXt {
         foreign.extend(xt);
+    }
+    if family != Family::EchoLiquidHandler {
+        foreign.extend(echo);
     }
     foreign.into_iter().flatten().for_each(|found| report_foreign(family, found, reader));
 }
