@@ -266,11 +266,11 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
             let context = driver::robolector::Context::new(site, &settings.id, profile, zone, deck);
             Box::new(driver::robolector::driver(context))
         }
-        Kind::EchoMs(profile) => {
-            Box::new(driver::echo_ms::driver(driver::echo_ms::Context::new(site, &settings.id, profile.order)))
-        }
         Kind::Echo(model) => {
             Box::new(driver::echo::driver(driver::echo::Context::new(site, &settings.id, model.clone(), zone)))
+        }
+        Kind::EchoMs(profile) => {
+            Box::new(driver::echo_ms::driver(driver::echo_ms::Context::new(site, &settings.id, profile.order)))
         }
         Kind::Zenotof(model) => {
             let said = driver::zenotof::Settings {

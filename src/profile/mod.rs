@@ -59,10 +59,10 @@ pub enum Kind {
     Robolector(RobolectorProfile),
     /// A ZenoTOF.
     Zenotof(ZenotofProfile),
-    /// An Echo MS.
-    EchoMs(EchoMsProfile),
     /// An Echo liquid handler.
     Echo(EchoProfile),
+    /// An Echo MS.
+    EchoMs(EchoMsProfile),
 }
 
 impl Profile {
@@ -106,10 +106,10 @@ pub enum Family {
     RobolectorTecan,
     /// ZenoTOF with SCIEX OS: sets of `.wiff`, `.wiff2` and `.wiff.scan` files.
     Zenotof,
-    /// Echo MS behind a gateway with the device service.
-    EchoMs,
     /// Echo acoustic liquid handler: surveys and reports of transfers, csv and xml.
     EchoLiquidHandler,
+    /// Echo MS behind a gateway with the device service.
+    EchoMs,
 }
 
 impl Family {

@@ -71,7 +71,6 @@ pub fn events() -> Vec<Event> {
         causation: None,
         alike: None,
         offset: Some(4711),
-        alike: None,
     };
     let surveyed = ejection::Surveyed {
         run: None,

@@ -53,10 +53,10 @@ fn resolve(name: &str, table: &ProfileTable, reader: &mut Reader) -> Option<Prof
             Kind::Robolector(robolector::robolector(family, table, reader))
         }
         Family::Zenotof => Kind::Zenotof(zenotof::zenotof(table, reader)),
+        Family::EchoLiquidHandler => Kind::Echo(echo::echo(table)),
         Family::EchoMs => {
             Kind::EchoMs(EchoMsProfile { order: value(&table.ejection_order).map_or_else(Order::default, |at| at.0) })
         }
-        Family::EchoLiquidHandler => Kind::Echo(echo::echo(table)),
     };
     let mut profile = Profile {
         name: name.to_owned(),
@@ -130,7 +130,7 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
         place("liquid_classes", &table.liquid_classes),
     ];
     let zenotof = [place("file_sets", &table.file_sets)];
-    let ejector = [place("ejection_order", &table.ejection_order)];
+    let echo_ms = [place("ejection_order", &table.ejection_order)];
     let xt = [place("live", &table.live)];
     let echo = [place("acoustic", &table.acoustic)];
     let mut foreign = Vec::new();
@@ -150,7 +150,7 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
         foreign.extend(zenotof);
     }
     if family != Family::EchoMs {
-        foreign.extend(ejector);
+        foreign.extend(echo_ms);
     }
     if family != Family::BiolectorXt {
         foreign.extend(xt);
