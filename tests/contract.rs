@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 #[path = "contract/acquisitions.rs"]
 mod acquisitions;
+#[path = "contract/echo.rs"]
+mod echo;
 #[path = "contract/robot.rs"]
 mod robot;
 
@@ -312,6 +314,7 @@ fn events() -> Vec<Event> {
     .into_iter()
     .chain(acquisitions::events())
     .chain(robot::events(&made))
+    .chain(echo::events())
     .collect()
 }
 

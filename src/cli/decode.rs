@@ -56,6 +56,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             settings.profile.model
         );
     }
+    if settings.profile.family.reach() == Reach::Service {
+        bail!("a {} writes no files that are read: it is followed by `instrumentd run`", settings.profile.model);
+    }
     let origin = Origin {
         source: EventSource::new(&site, &settings.id),
         partition: settings.id.clone(),

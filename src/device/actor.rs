@@ -4,6 +4,7 @@
 //! taken. Nothing else happens here.
 
 mod files;
+mod service;
 mod sets;
 mod stream;
 
@@ -51,6 +52,8 @@ pub struct Actor {
     looks: BTreeMap<SourceName, u64>,
     last_input: Instant,
     last_sequence: u64,
+    /// The epoch of the device service in the last committed position.
+    service_epoch: String,
 }
 
 impl Actor {
@@ -78,6 +81,7 @@ impl Actor {
             looks: BTreeMap::new(),
             last_input: Instant::now(),
             last_sequence: 0,
+            service_epoch: String::new(),
         }
     }
 
@@ -116,6 +120,7 @@ impl Actor {
                 self.take_set(event).await
             }
             Said::Stream(event) => self.take_stream(event).await,
+            Said::Service(event) => self.take_service(event).await,
         }
     }
 

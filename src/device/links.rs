@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::actor::Line;
 use crate::driver::SourceName;
+use crate::link::device_service::{ServiceEvent, ServiceInlet, ServiceLink};
 use crate::link::files::{FileLink, LinkEvent, LinkStatus};
 use crate::link::filesets::{FileSetLink, SetEvent};
 use crate::link::stream::{Inlet, StreamEvent, StreamLink};
@@ -21,6 +22,8 @@ pub enum Said {
     Sets(SetEvent),
     /// The line.
     Stream(StreamEvent),
+    /// The device service.
+    Service(ServiceEvent),
 }
 
 /// The links that a device has.
@@ -34,6 +37,8 @@ pub struct Links {
     pub stream: Option<(StreamLink, Inlet)>,
     /// What is known of the line.
     pub line: Option<Line>,
+    /// A device service.
+    pub service: Option<(ServiceLink, ServiceInlet)>,
 }
 
 impl Links {
@@ -57,6 +62,11 @@ impl Links {
             && let Poll::Ready(event) = inlet.poll_next(context)
         {
             return Poll::Ready(event.map(Said::Stream));
+        }
+        if let Some((_, inlet)) = &mut self.service
+            && let Poll::Ready(event) = inlet.poll_next(context)
+        {
+            return Poll::Ready(event.map(Said::Service));
         }
         Poll::Pending
     }
@@ -89,6 +99,9 @@ impl Links {
             link.stop();
         }
         if let Some((link, _)) = &self.stream {
+            link.stop();
+        }
+        if let Some((link, _)) = &self.service {
             link.stop();
         }
     }

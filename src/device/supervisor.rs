@@ -20,6 +20,7 @@ use crate::config::settings::{DeviceSettings, FilesSettings};
 use crate::driver::{self, Driver, Mode, Sees};
 use crate::event::envelope::Origin;
 use crate::event::{EventSource, Ingest, SiteId};
+use crate::link::device_service;
 use crate::link::files::Start;
 use crate::link::filesets;
 use crate::link::stream;
@@ -260,6 +261,9 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
             let context = driver::robolector::Context::new(site, &settings.id, profile, zone, deck);
             Box::new(driver::robolector::driver(context))
         }
+        Kind::EchoMs(profile) => {
+            Box::new(driver::echo_ms::driver(driver::echo_ms::Context::new(site, &settings.id, profile.order)))
+        }
         Kind::Zenotof(model) => {
             let said = driver::zenotof::Settings {
                 numbering: settings.acquisitions.numbering,
@@ -292,6 +296,14 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         let (sender, events) = mpsc::channel(INPUTS);
         let start = Start { settings: files, settle: settings.profile.settle, known, baseline };
         links.files = Some((crate::link::files::spawn(start, sender), events));
+    }
+    if let (Some(grpc), Kind::EchoMs(_)) = (settings.grpc.clone(), &settings.profile.kind) {
+        let start = device_service::Start {
+            settings: grpc,
+            wanted: driver::echo_ms::WANTED,
+            position: kept.service.take(),
+        };
+        links.service = Some(device_service::spawn(start));
     }
     if let Some(mut stream) = settings.stream.clone() {
         if is_dry && stream.mode == Mode::Host {

@@ -4,7 +4,9 @@
 //! async, and no bytes make it panic. The same bytes in any split give the same events with the same ids.
 
 pub mod biolector;
+pub mod echo_ms;
 pub mod robolector;
+pub mod service;
 pub mod set;
 pub mod zenotof;
 
@@ -43,6 +45,8 @@ pub enum Input<'a> {
     Stream(&'a SourceName, StreamInput<'a>),
     /// From a set of files.
     Set(&'a set::SetName, set::SetInput<'a>),
+    /// From a device service.
+    Service(&'a SourceName, service::ServiceInput<'a>),
     /// A timer that the driver set has run out.
     Timer(&'a Timer),
 }

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod baseline;
+pub mod device_service;
 mod digest;
 pub(crate) mod disk;
 pub mod files;

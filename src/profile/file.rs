@@ -7,6 +7,7 @@ use crate::config::quantities::Lasting;
 use crate::config::reader::{At, Named};
 use crate::config::tables::tables;
 use crate::config::values::{Number, OneOf, Positive, Text, Whole};
+use crate::driver::zenotof::ejection::Order;
 use crate::event::cultivation::ChannelKind;
 
 /// Milliseconds in an hour and a day.
@@ -52,6 +53,8 @@ tables! {
         may liquid_classes: Vec<At<LiquidClassTable>>;
         /// ZenoTOF: when a set of files is complete.
         may file_sets: FileSetsTable;
+        /// Echo MS: in which order a shot list is worked off where the instrument does not tell.
+        may ejection_order: OneOf<Order> = "serpentine";
     }
 
     /// Values of a profile that are different for one device.
@@ -64,6 +67,8 @@ tables! {
         may times: TimesTable;
         /// ZenoTOF: when a set of files is complete.
         may file_sets: FileSetsTable;
+        /// Echo MS: in which order a shot list is worked off where the instrument does not tell.
+        may ejection_order: OneOf<Order> = "serpentine";
     }
 
     /// An ontology term.

@@ -4,6 +4,7 @@
 
 pub mod biolector;
 pub mod deck;
+pub mod echo_ms;
 pub mod file;
 mod resolve;
 pub mod robolector;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use crate::config::values::Choice;
 
+pub use echo_ms::EchoMsProfile;
 pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, Plate, Range, TimeTrust, Tolerance, Units};
 pub(crate) use resolve::put_line;
 pub use resolve::{overridden, parse};
@@ -54,6 +56,8 @@ pub enum Kind {
     Robolector(RobolectorProfile),
     /// A ZenoTOF.
     Zenotof(ZenotofProfile),
+    /// An Echo MS.
+    EchoMs(EchoMsProfile),
 }
 
 impl Profile {
@@ -97,6 +101,8 @@ pub enum Family {
     RobolectorTecan,
     /// ZenoTOF with SCIEX OS: sets of `.wiff`, `.wiff2` and `.wiff.scan` files.
     Zenotof,
+    /// Echo MS behind a gateway with the device service.
+    EchoMs,
 }
 
 impl Family {
@@ -105,12 +111,13 @@ impl Family {
         match self {
             Self::BiolectorOne | Self::BiolectorPro | Self::BiolectorXt | Self::Zenotof => Reach::Files,
             Self::RobolectorStar | Self::RobolectorTecan => Reach::Stream,
+            Self::EchoMs => Reach::Service,
         }
     }
 
     /// Whether devices of this family have a gRPC service.
     pub fn has_service(self) -> bool {
-        self == Self::BiolectorXt
+        matches!(self, Self::BiolectorXt | Self::EchoMs)
     }
 
     /// Whether it is one of the BioLectors.
@@ -131,6 +138,8 @@ pub enum Reach {
     Files,
     /// One line: a serial port, a TCP connection, or a trace of one.
     Stream,
+    /// A gRPC service alone.
+    Service,
 }
 
 impl Choice for Family {
@@ -141,6 +150,7 @@ impl Choice for Family {
         ("biolector-xt", Self::BiolectorXt, "BioLector XT: zip, unpacked folder or bare csv"),
         ("robolector-star", Self::RobolectorStar, "RoboLector's robot, in Hamilton's STAR firmware protocol"),
         ("robolector-tecan", Self::RobolectorTecan, "RoboLector's robot, in Tecan's Genesis or Freedom EVO protocol"),
+        ("echo-ms", Self::EchoMs, "Echo MS behind a gateway with the device service"),
         ("zenotof", Self::Zenotof, "ZenoTOF with SCIEX OS: sets of .wiff, .wiff2 and .wiff.scan files"),
     ];
 }

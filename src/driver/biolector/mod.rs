@@ -113,7 +113,7 @@ impl Driver for BioLector {
                 None => effects.requests.push(Request::Reread(name.clone())),
             },
             // Nothing streams from a BioLector, and its files come one by one.
-            Input::Stream(..) | Input::Set(..) => {}
+            Input::Stream(..) | Input::Set(..) | Input::Service(..) => {}
             Input::Timer(timer) => {
                 if let Some(source) = self.sources.get_mut(&timer.source) {
                     source.timer(effects);

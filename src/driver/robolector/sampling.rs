@@ -251,6 +251,7 @@ impl Robot {
                 succeeded_channels: shared.succeeded.clone(),
                 errors,
                 flags,
+                reported: transfer::Reported::default(),
             };
             return tell.tell(Body::TransferFailed(body), about);
         }
