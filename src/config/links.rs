@@ -46,9 +46,13 @@ pub(super) fn check(table: &DeviceTable, profile: Option<&Profile>, reader: &mut
         }
         Reach::Files => streams.iter().cloned().chain(robot.into_iter().flatten()).chain(sets).collect(),
         Reach::Stream => files.clone().into_iter().chain(sets).collect(),
-        Reach::Service => {
-            files.clone().into_iter().chain(streams.iter().cloned()).chain(robot.into_iter().flatten()).chain(sets).collect()
-        }
+        Reach::Service => files
+            .clone()
+            .into_iter()
+            .chain(streams.iter().cloned())
+            .chain(robot.into_iter().flatten())
+            .chain(sets)
+            .collect(),
     };
     let foreign: Vec<(&str, Range<usize>)> = foreign.into_iter().chain(foreign_service).collect();
     let has_foreign_link = !foreign.is_empty();

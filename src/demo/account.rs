@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::ejector::Shots;
 use super::score::{Made, Score, Scores};
 use super::stage::DEVICES;
 
@@ -18,6 +19,12 @@ pub struct Account {
     pub sampled_heard: usize,
     /// `sampling.completed` events that arrived.
     pub samplings: usize,
+    /// What came of the ejector's shots.
+    pub shots: Shots,
+    /// `ejection.ejected` events of samples that arrived.
+    pub ejections: usize,
+    /// `ejection.failed` events that arrived.
+    pub missed: usize,
     /// Acquisitions that the mass spectrometer wrote to their end.
     pub written: usize,
     /// `acquisition.completed` events that arrived.
@@ -35,7 +42,9 @@ impl Account {
 
     /// Whether everything that could be seen of the instruments' work was told, once each.
     pub fn agrees(&self) -> bool {
-        self.samplings == self.sampled_heard && self.acquisitions == self.written
+        self.samplings == self.sampled_heard
+            && self.acquisitions == self.written
+            && (self.ejections, self.missed) == (self.shots.ejected, self.shots.missed)
     }
 
     fn row(&self, name: &str, all: u64, of: impl Fn(u64, Score) -> u64) -> String {
@@ -74,9 +83,18 @@ impl fmt::Display for Account {
             "\n\nWhat the instruments say they did, and what the subscriber heard of it:\n\
              \x20 wells sampled by the robot{:>6}{unheard}\n\
              \x20 sampling.completed        {:>6}\n\
+             \x20 samples ejected           {:>6}   {} shots missed\n\
+             \x20 ejection.ejected          {:>6}   {} ejection.failed\n\
              \x20 acquisitions written      {:>6}\n\
              \x20 acquisition.completed     {:>6}",
-            self.sampled, self.samplings, self.written, self.acquisitions
+            self.sampled,
+            self.samplings,
+            self.shots.ejected,
+            self.shots.missed,
+            self.ejections,
+            self.missed,
+            self.written,
+            self.acquisitions
         )
     }
 }
@@ -103,7 +121,10 @@ mod tests {
         };
         let told = account.to_string();
         assert!(!account.is_flawless() && account.agrees());
-        assert!(told.contains("\n  missing              2           0           2           0\n"), "{told}");
+        assert!(
+            told.contains("\n  missing              2           0           2           0           0\n"),
+            "{told}"
+        );
         assert!(told.contains("wells sampled by the robot     6   2 of them while the cable was pulled"), "{told}");
         assert!(!Account { samplings: 5, ..account.clone() }.agrees());
         let whole = Account { made: Made::from([("robolector".to_owned(), 1)]), ..account };

@@ -1,5 +1,6 @@
 //! Where the story plays: the devices and the daemon's configuration.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -16,10 +17,12 @@ pub const ROOT: &str = "instrumentd/v1/demo";
 pub const BIOLECTOR: &str = "biolector";
 /// The robot's id.
 pub const ROBOLECTOR: &str = "robolector";
+/// The ejector's id.
+pub const ECHO: &str = "echo-ms";
 /// The mass spectrometer's id.
 pub const ZENOTOF: &str = "zenotof";
 /// The devices, in the order of the story.
-pub const DEVICES: [&str; 3] = [BIOLECTOR, ROBOLECTOR, ZENOTOF];
+pub const DEVICES: [&str; 4] = [BIOLECTOR, ROBOLECTOR, ECHO, ZENOTOF];
 /// Seconds of the instruments in one of ours, at the usual speed: eight hours of cultivation in a minute.
 pub const USUAL_PACE: f64 = 480.0;
 
@@ -42,7 +45,7 @@ pub fn retained_topics() -> Vec<String> {
 /// The configuration that the daemon gets, as a user would write it. Makes the instruments' folders.
 ///
 /// Batches are looked for at each poll, and the one of the story comes just before its acquisition.
-pub fn settings(folder: &Path, proxy: &Proxy) -> anyhow::Result<Settings> {
+pub fn settings(folder: &Path, proxy: &Proxy, gateway: SocketAddr) -> anyhow::Result<Settings> {
     for name in [RESULTS, ACQUISITIONS, BATCHES] {
         std::fs::create_dir(folder.join(name)).context("cannot make the instruments' folders")?;
     }
@@ -70,6 +73,11 @@ time_zone = "UTC"
 serial = {{ port = "{LINE}" }}
 
 {deck}
+[devices.{ECHO}]
+profile = "echo-ms-plus"
+time_zone = "UTC"
+grpc = {{ endpoint = "grpc://{gateway}", plaintext = true }}
+
 [devices.{ZENOTOF}]
 profile = "zenotof-7600"
 time_zone = "UTC"

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::account::Account;
 use super::broker::{self, Place};
 use super::cultivation::Cultivation;
+use super::ejector::Ejector;
 use super::folder::TemporaryFolder;
 use super::narrator::Narrator;
 use super::proxy::Proxy;
@@ -55,8 +56,8 @@ pub struct Plot {
 pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
     let out = Narrator::new();
     out.plain(
-        "A simulated BioLector Pro, a robot that samples its plate, a ZenoTOF 7600 that measures the samples, the daemon,\n\
-         a broker and a subscriber, all in this process. Ctrl-C ends it.",
+        "A simulated BioLector Pro, a robot that samples its plate, an Echo MS+ that ejects the samples into a ZenoTOF 7600,\n\
+         the daemon, a broker and a subscriber, all in this process. Ctrl-C ends it.",
     )?;
     let folder = TemporaryFolder::new().context("cannot make a temporary folder")?;
     let own = plot.broker.is_none();
@@ -85,11 +86,12 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
         );
     }
     let proxy = Proxy::start(broker).await.context("cannot open a port for the proxy")?;
-    let settings = stage::settings(folder.path(), &proxy)?;
+    let ejector = Ejector::start()?;
+    let settings = stage::settings(folder.path(), &proxy, ejector.address())?;
     let pace = plot.speed * stage::USUAL_PACE;
     let robot = Robot::start(folder.path(), pace)?;
     let daemon = Daemon::start(settings, std::path::Path::new("the demo")).await?;
-    out.said("The daemon runs: it watches two folders, and taps the line between the robot and its control software.")?;
+    out.said("The daemon runs: it watches two folders, taps the line between the robot and its control software, and subscribes to the Echo's gateway.")?;
     let story = Story {
         out,
         pace,
@@ -101,6 +103,7 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
         chapter: Chapter::default(),
         teller: Teller::default(),
         robot,
+        ejector,
         spectrometer: None,
     };
     let cultivation = Cultivation::begin(folder.path(), pace)?;
@@ -140,6 +143,7 @@ struct Story {
     chapter: Chapter,
     teller: Teller,
     robot: Robot,
+    ejector: Ejector,
     spectrometer: Option<Spectrometer>,
 }
 
@@ -316,20 +320,24 @@ impl Story {
         let Some(spectrometer) = &mut self.spectrometer else {
             let wells: Vec<String> = self.robot.sampled().iter().map(|sampled| sampled.to.clone()).collect();
             self.out.act(&format!(
-                "The ZenoTOF measures the {} samples, as if an Echo ejected them. The Echo has no driver yet: all there is of it is the shot list, which is what was planned.",
+                "The Echo ejects the {} samples into the ZenoTOF, one every three seconds of its time, and its gateway tells of each.",
                 wells.len()
             ))?;
             self.chapter.waits = None;
+            self.ejector.begin(self.pace, wells.iter().cloned())?;
             self.spectrometer = Some(Spectrometer::begin(&self.place, self.pace, wells.into_iter())?);
             return Ok(false);
         };
-        if !spectrometer.look() {
+        if !(spectrometer.look() && self.ejector.is_resting()) {
             return Ok(false);
         }
+        let shots = self.ejector.shots();
         let teller = &self.teller;
         let told = teller.run_completed
             && teller.samplings >= self.robot.heard()
             && teller.acquisitions >= spectrometer.written
+            && teller.ejections >= shots.ejected
+            && teller.missed >= shots.missed
             && self.chapter.broker_back.is_none()
             && self.chapter.crashed.is_none();
         self.chapter.ended = told && self.waiting() == 0;
@@ -360,6 +368,8 @@ impl Story {
                 written
             }
         };
+        let shots = self.ejector.shots();
+        self.ejector.end().await?;
         let sampled: Vec<Sampled> = self.robot.end().await?;
         hear_of_the_end(self.daemon.board()).await;
         let mut made = counted(&self.daemon.journal().devices());
@@ -375,6 +385,9 @@ impl Story {
             sampled: sampled.len(),
             sampled_heard: sampled.iter().filter(|sampled| sampled.heard).count(),
             samplings: self.teller.samplings,
+            shots,
+            ejections: self.teller.ejections,
+            missed: self.teller.missed,
             written,
             acquisitions: self.teller.acquisitions,
         };

@@ -298,11 +298,8 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         links.files = Some((crate::link::files::spawn(start, sender), events));
     }
     if let (Some(grpc), Kind::EchoMs(_)) = (settings.grpc.clone(), &settings.profile.kind) {
-        let start = device_service::Start {
-            settings: grpc,
-            wanted: driver::echo_ms::WANTED,
-            position: kept.service.take(),
-        };
+        let start =
+            device_service::Start { settings: grpc, wanted: driver::echo_ms::WANTED, position: kept.service.take() };
         links.service = Some(device_service::spawn(start));
     }
     if let Some(mut stream) = settings.stream.clone() {

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use crate::config::values::Choice;
 
-pub use echo_ms::EchoMsProfile;
 pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, Plate, Range, TimeTrust, Tolerance, Units};
+pub use echo_ms::EchoMsProfile;
 pub(crate) use resolve::put_line;
 pub use resolve::{overridden, parse};
 pub use robolector::RobolectorProfile;

@@ -215,7 +215,10 @@ impl<T: Tell> Following<'_, T> {
     }
 
     async fn lost(&mut self, from: Timestamp, text: &str) -> Result<(), Stop> {
-        Ok(self.tell.tell(ServiceEvent::Lost { from: Some(from).filter(|from| *from < Timestamp::MAX), text: text.to_owned() }).await?)
+        Ok(self
+            .tell
+            .tell(ServiceEvent::Lost { from: Some(from).filter(|from| *from < Timestamp::MAX), text: text.to_owned() })
+            .await?)
     }
 
     fn nonsense(&self, what: &str) -> Stop {
