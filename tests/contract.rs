@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use instrumentd::event::body::{Body, EventType};
 use instrumentd::event::cultivation::*;
-use instrumentd::event::envelope::{Origin, Recording, without_data};
+use instrumentd::event::envelope::{Origin, Recording, Twin, without_data};
 use instrumentd::event::{
     Event, EventSource, Ingest, Key, Prepared, Stamp, Subject, TimeQuality, Well, device, sampling,
 };
@@ -19,6 +19,8 @@ use uuid::Uuid;
 mod acquisitions;
 #[path = "contract/echo.rs"]
 mod echo;
+#[path = "contract/ejections.rs"]
+mod ejections;
 #[path = "contract/robot.rs"]
 mod robot;
 
@@ -58,6 +60,7 @@ fn events() -> Vec<Event> {
         reason: None,
         causation: None,
         offset: None,
+        alike: None,
     };
     let own = |body, number: u32| made(body, Key::Text(number.to_string()));
     let of_run = |body, key| Event {
@@ -66,6 +69,7 @@ fn events() -> Vec<Event> {
         subject: Subject::Run(run.id),
         time_quality: TimeQuality::Instrument,
         offset: Some(4711),
+        alike: None,
         ..made(body, key)
     };
     let text = |text: &str| text.to_owned();
@@ -95,6 +99,8 @@ fn events() -> Vec<Event> {
                 from: None,
                 to: Some(time()),
                 text: text("x: shorter than what was read"),
+                run: None,
+                missing: Vec::new(),
             }),
             5,
         ),
@@ -238,6 +244,7 @@ fn events() -> Vec<Event> {
                 o2_percent: Some(21.41),
                 co2_percent: None,
                 humidity_percent: Some(59.88),
+                flow: None,
             }),
             Key::Offset(4711, 0),
         ),
@@ -314,7 +321,9 @@ fn events() -> Vec<Event> {
     .into_iter()
     .chain(acquisitions::events())
     .chain(robot::events(&made))
+    .chain(refined(&run))
     .chain(echo::events())
+    .chain(ejections::events())
     .collect()
 }
 
@@ -337,6 +346,49 @@ fn origin() -> Origin {
     }
 }
 
+/// A reading as a file has it, which the journal found to be known.
+fn refined(run: &Arc<Run>) -> Vec<Event> {
+    let measured = Measured {
+        run: run.clone(),
+        plate_id: "plate-1".into(),
+        well: well(),
+        cycle: 3,
+        filterset: 2,
+        channel: "pH(HP8)".into(),
+        kind: ChannelKind::Ph,
+        elapsed_s: 1900.0,
+        value: Some(6.53),
+        value_origin: Some(ValueOrigin::Recomputed),
+        unit: "pH".into(),
+        amplitude: Some(95.36),
+        amplitude_2: None,
+        amplitude_referenced: None,
+        phase_deg: Some(27.41),
+        instrument_value: Some(6.54),
+        temperature_c: Some(29.7),
+        temperature_sensor: Some("T-MTP".into()),
+        service: None,
+        quality: Quality::Ok,
+        flags: Vec::new(),
+    };
+    let event = Event {
+        body: Body::Refined(Refined(measured)),
+        key: Key::Reading(3, 2, well()),
+        run: Some(run.clone()),
+        cycle: None,
+        closes: false,
+        subject: Subject::Well { plate: "plate-1".into(), well: well() },
+        time: Some(time()),
+        time_quality: TimeQuality::Instrument,
+        revision: 1,
+        reason: None,
+        causation: None,
+        offset: Some(4711),
+        alike: None,
+    };
+    vec![event]
+}
+
 fn rendered() -> Vec<String> {
     let origin = origin();
     let recording = Recording::new(Uuid::from_u128(9), time(), None);
@@ -347,6 +399,8 @@ fn rendered() -> Vec<String> {
             revision: event.revision,
             minted_because: None,
             span: event.closes.then_some((2, 11)),
+            twin: matches!(event.body, Body::Refined(_))
+                .then(|| Twin { id: Uuid::from_u128(17), disagrees: Some(vec!["cycle"]) }),
         };
         let text = String::from_utf8(Prepared::new(event, &origin).render(&stamp).to_vec()).expect("UTF-8");
         // The version of the program is no part of the contract.
@@ -375,7 +429,7 @@ fn while_the_clock_is_not_synchronised_an_event_says_so_and_nothing_else_changes
     let mut prepared = Prepared::new(&events()[0], &origin());
     let mut render = |synchronised: Option<bool>| {
         let recording = Recording::new(Uuid::from_u128(9), time(), synchronised);
-        let stamp = Stamp { sequence: 7, recording, revision: 1, minted_because: None, span: None };
+        let stamp = Stamp { sequence: 7, recording, revision: 1, minted_because: None, span: None, twin: None };
         String::from_utf8(prepared.render(&stamp).to_vec()).expect("UTF-8")
     };
     let (unknown, wrong, right) = (render(None), render(Some(false)), render(Some(true)));

@@ -29,6 +29,10 @@ pub struct Account {
     pub written: usize,
     /// `acquisition.completed` events that arrived.
     pub acquisitions: usize,
+    /// Readings that the BioLector XT made.
+    pub readings: usize,
+    /// `cultivation.measured` events of it that arrived.
+    pub measured: usize,
 }
 
 impl Account {
@@ -45,13 +49,14 @@ impl Account {
         self.samplings == self.sampled_heard
             && self.acquisitions == self.written
             && (self.ejections, self.missed) == (self.shots.ejected, self.shots.missed)
+            && self.measured == self.readings
     }
 
     fn row(&self, name: &str, all: u64, of: impl Fn(u64, Score) -> u64) -> String {
         let mut row = format!("\n  {name:<14}{all:>8}");
         for device in DEVICES {
             let made = self.made.get(device).copied().unwrap_or_default();
-            row += &format!("{:>12}", of(made, self.scores.of(device)));
+            row += &format!("{:>14}", of(made, self.scores.of(device)));
         }
         row
     }
@@ -62,7 +67,7 @@ impl fmt::Display for Account {
         let Self { made, scores, .. } = self;
         write!(f, "The subscriber, which knows nothing of the daemon, has counted:\n  {:<14}{:>8}", "", "all")?;
         for device in DEVICES {
-            write!(f, "{device:>12}")?;
+            write!(f, "{device:>14}")?;
         }
         f.write_str(&self.row("made", made.values().sum(), |made, _| made))?;
         f.write_str("   events in the journal")?;
@@ -86,7 +91,9 @@ impl fmt::Display for Account {
              \x20 samples ejected           {:>6}   {} shots missed\n\
              \x20 ejection.ejected          {:>6}   {} ejection.failed\n\
              \x20 acquisitions written      {:>6}\n\
-             \x20 acquisition.completed     {:>6}",
+             \x20 acquisition.completed     {:>6}\n\
+             \x20 readings of the XT        {:>6}\n\
+             \x20 cultivation.measured      {:>6}",
             self.sampled,
             self.samplings,
             self.shots.ejected,
@@ -94,7 +101,9 @@ impl fmt::Display for Account {
             self.ejections,
             self.missed,
             self.written,
-            self.acquisitions
+            self.acquisitions,
+            self.readings,
+            self.measured
         )
     }
 }
@@ -122,7 +131,9 @@ mod tests {
         let told = account.to_string();
         assert!(!account.is_flawless() && account.agrees());
         assert!(
-            told.contains("\n  missing              2           0           2           0           0\n"),
+            told.contains(
+                "\n  missing              2             0             0             2             0             0\n"
+            ),
             "{told}"
         );
         assert!(told.contains("wells sampled by the robot     6   2 of them while the cable was pulled"), "{told}");

@@ -10,6 +10,7 @@ mod broker;
 mod cultivation;
 mod ejector;
 mod folder;
+mod live;
 mod narrator;
 mod proxy;
 mod robot;

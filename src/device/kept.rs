@@ -90,6 +90,7 @@ fn decoding_of(settings: &DeviceSettings) -> String {
             let said = (settings.acquisitions.numbering, settings.acquisitions.order);
             format!("{} {zone} {:?} {said:?}", driver::zenotof::DECODING, profile.required)
         }
+        Kind::Echo(profile) => format!("{} {zone} {profile:?}", driver::echo::DECODING),
         Kind::EchoMs(_) => driver::echo_ms::DECODING.to_owned(),
         Kind::Robolector(_) => format!("{zone} {:?} {:?}", settings.profile, settings.deck),
     }

@@ -4,6 +4,8 @@
 //! async, and no bytes make it panic. The same bytes in any split give the same events with the same ids.
 
 pub mod biolector;
+pub mod biolector_xt;
+pub mod echo;
 pub mod echo_ms;
 pub mod robolector;
 pub mod service;
@@ -32,6 +34,16 @@ pub enum SourceKind {
     Parts,
 }
 
+/// What the files of a watched folder are to its link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FolderLayout {
+    /// Result files that grow: csv tables, zip and unpacked exports, headers with parts.
+    #[default]
+    Results,
+    /// Reports that come whole: each csv and each xml is one.
+    Reports,
+}
+
 /// The source under which worklists come to a driver.
 pub const WORKLISTS: &str = "worklists";
 
@@ -43,6 +55,8 @@ pub enum Input<'a> {
     File(&'a SourceName, FileInput<'a>),
     /// From a byte stream.
     Stream(&'a SourceName, StreamInput<'a>),
+    /// From the remote interface of a BioLector XT.
+    Xt(biolector_xt::XtInput<'a>),
     /// From a set of files.
     Set(&'a set::SetName, set::SetInput<'a>),
     /// From a device service.
@@ -188,6 +202,8 @@ pub enum Request {
     /// Read this source again from its start: what was read before is no longer what stands there, or the snapshot
     /// cannot be used.
     Reread(SourceName),
+    /// Ask this of the instrument's remote interface.
+    Ask(biolector_xt::Ask),
     /// Look at this set and say how it stands.
     Look(set::SetName),
     /// Read these members of a set for their digests, as long as they are what they are said to be.

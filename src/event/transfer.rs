@@ -68,6 +68,9 @@ pub struct Failed {
     /// The volume that was asked for, nanolitres.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_nominal_nl: Option<f64>,
+    /// What the source well held by the instrument's own survey, microlitres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub survey_volume_ul: Option<f64>,
     /// What the wire commanded the piston to move, microlitres.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub piston_volume_ul: Option<f64>,

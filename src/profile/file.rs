@@ -3,7 +3,7 @@
 use super::robolector::{FlowControl, Parity, Signal, TecanForm, Terminator};
 use super::zenotof::Member;
 use super::{Family, TimeTrust};
-use crate::config::quantities::Lasting;
+use crate::config::quantities::{Lasting, Size};
 use crate::config::reader::{At, Named};
 use crate::config::tables::tables;
 use crate::config::values::{Number, OneOf, Positive, Text, Whole};
@@ -55,6 +55,10 @@ tables! {
         may file_sets: FileSetsTable;
         /// Echo MS: in which order a shot list is worked off where the instrument does not tell.
         may ejection_order: OneOf<Order> = "serpentine";
+        /// BioLector XT: how its remote interface is asked.
+        may live: LiveTable;
+        /// Echo liquid handler: its droplets, plates and barcodes.
+        may acoustic: AcousticTable;
     }
 
     /// Values of a profile that are different for one device.
@@ -69,6 +73,31 @@ tables! {
         may file_sets: FileSetsTable;
         /// Echo MS: in which order a shot list is worked off where the instrument does not tell.
         may ejection_order: OneOf<Order> = "serpentine";
+        /// BioLector XT: how its remote interface is asked.
+        may live: LiveTable;
+    }
+
+    /// How the remote interface of a BioLector XT is asked, and how much of what it says is told.
+    pub struct LiveTable, unknown keys Refused {
+        /// The time between two questions how far the run is.
+        may progress_every: Lasting<50, HOUR> = "5s";
+        /// The time between two questions for current values and pumped volumes.
+        may values_every: Lasting<50, HOUR> = "30s";
+        /// The time between two questions which experiments there are.
+        may experiments_every: Lasting<50, HOUR> = "30s";
+        /// The least time between two requests for the file of an experiment that runs; `0s`: such a file is never asked
+        /// for, and what was missed waits for the finished experiment.
+        may download_running_every: Lasting<0, DAY> = "15m";
+        /// The largest file of an experiment that is taken.
+        may max_download: Size<100_000> = "2 GB";
+        /// Actual temperature, speed and gases that only waver are told this often.
+        may environment_every: Lasting<1000, DAY> = "1m";
+        /// A temperature that moved further is told at once, in degrees Celsius.
+        may temperature_band_c: Positive = 0.2;
+        /// A speed that moved further is told at once, in revolutions per minute.
+        may shaker_band_rpm: Positive = 10.0;
+        /// A gas that moved further is told at once, in percent.
+        may gas_band_percent: Positive = 0.2;
     }
 
     /// An ontology term.
@@ -275,5 +304,23 @@ tables! {
         may idle: Lasting<100, DAY> = "15m";
         /// How long a `.wiff.scan` may stay an empty header before the set is incomplete.
         may conversion: Lasting<100, { 30 * DAY }> = "24h";
+    }
+
+    /// Droplets, plates and barcodes of an acoustic liquid handler.
+    pub struct AcousticTable, unknown keys Refused {
+        /// How large droplets are, by model.
+        may droplets: Vec<At<DropletTable>>;
+        /// How many wells plates have; by default 96, 384 and 1536.
+        may plate_formats: Vec<At<Whole<1, 1536>>>;
+        /// What stands in the place of a barcode where none was read; by default `UnknownBarCode`.
+        may placeholder_barcodes: Vec<At<Text<64>>>;
+    }
+
+    /// The droplets of a model.
+    pub struct DropletTable, unknown keys Refused {
+        /// How the model's name begins in reports.
+        must model: Text<64>;
+        /// The volume of a droplet, in nanolitres.
+        must nl: Positive;
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod biolector;
 pub mod deck;
+pub mod echo;
 pub mod echo_ms;
 pub mod file;
 mod resolve;
@@ -17,8 +18,10 @@ pub mod zenotof;
 use std::time::Duration;
 
 use crate::config::values::Choice;
+use crate::driver::FolderLayout;
 
-pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, Plate, Range, TimeTrust, Tolerance, Units};
+pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, LiveProfile, Plate, Range, TimeTrust, Tolerance, Units};
+pub use echo::EchoProfile;
 pub use echo_ms::EchoMsProfile;
 pub(crate) use resolve::put_line;
 pub use resolve::{overridden, parse};
@@ -56,6 +59,8 @@ pub enum Kind {
     Robolector(RobolectorProfile),
     /// A ZenoTOF.
     Zenotof(ZenotofProfile),
+    /// An Echo liquid handler.
+    Echo(EchoProfile),
     /// An Echo MS.
     EchoMs(EchoMsProfile),
 }
@@ -101,6 +106,8 @@ pub enum Family {
     RobolectorTecan,
     /// ZenoTOF with SCIEX OS: sets of `.wiff`, `.wiff2` and `.wiff.scan` files.
     Zenotof,
+    /// Echo acoustic liquid handler: surveys and reports of transfers, csv and xml.
+    EchoLiquidHandler,
     /// Echo MS behind a gateway with the device service.
     EchoMs,
 }
@@ -109,9 +116,19 @@ impl Family {
     /// How devices of this family are reached.
     pub fn reach(self) -> Reach {
         match self {
-            Self::BiolectorOne | Self::BiolectorPro | Self::BiolectorXt | Self::Zenotof => Reach::Files,
+            Self::BiolectorOne | Self::BiolectorPro | Self::BiolectorXt | Self::Zenotof | Self::EchoLiquidHandler => {
+                Reach::Files
+            }
             Self::RobolectorStar | Self::RobolectorTecan => Reach::Stream,
             Self::EchoMs => Reach::Service,
+        }
+    }
+
+    /// What the files of its folder are to the link.
+    pub fn layout(self) -> FolderLayout {
+        match self {
+            Self::EchoLiquidHandler => FolderLayout::Reports,
+            _ => FolderLayout::Results,
         }
     }
 
@@ -152,5 +169,10 @@ impl Choice for Family {
         ("robolector-tecan", Self::RobolectorTecan, "RoboLector's robot, in Tecan's Genesis or Freedom EVO protocol"),
         ("echo-ms", Self::EchoMs, "Echo MS behind a gateway with the device service"),
         ("zenotof", Self::Zenotof, "ZenoTOF with SCIEX OS: sets of .wiff, .wiff2 and .wiff.scan files"),
+        (
+            "echo-liquid-handler",
+            Self::EchoLiquidHandler,
+            "Echo acoustic liquid handler: surveys and reports of transfers, csv and xml",
+        ),
     ];
 }

@@ -110,8 +110,10 @@ pub fn events() -> Vec<Event> {
         ),
         acquisition(
             Body::EjectionPlanned(ejection::Planned {
-                file_set: file_set().set,
-                sample_index: 1,
+                file_set: Some(file_set().set),
+                sample_index: Some(1),
+                run: None,
+                plate: None,
                 order: "serpentine",
                 basis: "shot-list",
                 ejections: vec![ejection::PlannedEjection {
@@ -143,6 +145,7 @@ fn acquisition(body: Body, key: Key) -> Event {
         reason: None,
         causation: None,
         offset: None,
+        alike: None,
     }
 }
 

@@ -69,6 +69,7 @@ pub fn events() -> Vec<Event> {
         revision: 1,
         reason: None,
         causation: None,
+        alike: None,
         offset: Some(4711),
     };
     let surveyed = ejection::Surveyed {

@@ -46,6 +46,7 @@ impl Telling<'_, '_> {
             reason: None,
             causation: None,
             offset: None,
+            alike: None,
         });
     }
 

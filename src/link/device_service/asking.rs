@@ -131,7 +131,7 @@ impl Ask for Server<'_> {
             num_values_per_node: PAGE,
             filter: Some(self.terms.filter()),
         };
-        let node = HistoryReadValueId { node_id: self.terms.notifier(), continuation_point: more.to_vec().into() };
+        let node = HistoryReadValueId { node_id: self.terms.notifier(), continuation_point: more.to_vec() };
         let request = HistoryReadRequest {
             details: Some(Details::Events(details)),
             timestamps_to_return: TimestampsToReturn::Both.into(),

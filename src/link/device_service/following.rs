@@ -176,7 +176,9 @@ impl<T: Tell> Following<'_, T> {
         ask: &mut impl Ask,
     ) -> Result<(), Stop> {
         let from = since.checked_sub(OVERLAP).unwrap_or(Timestamp::MIN);
-        let (mut more, mut is_first) = (Vec::new(), true);
+        // A history that reaches back holds the last event that was heard: one that does not say so has lost some.
+        let mut reaches = self.position.time.is_none() || way == Way::Before;
+        let (mut more, mut is_first, mut told) = (Vec::new(), true, false);
         for _ in 0..PAGES {
             let Some(page) = ask.history(from, &more).await? else {
                 return self
@@ -186,14 +188,20 @@ impl<T: Tell> Following<'_, T> {
             if let Some(start) = page.archive_start.filter(|start| is_first && *start > needed) {
                 let text = format!("{what} cannot be had: the server's history begins at {start}");
                 self.lost(needed, &text).await?;
+                told = true;
             }
             is_first = false;
             let mut content = Content::default();
             for event in page.events {
                 self.terms.event(event, &mut content);
             }
+            reaches |= content.events.iter().any(|event| event.time.is_some_and(|time| time <= needed));
             self.hand_over(content, way).await?;
             if page.more.is_empty() {
+                if !(reaches || told) {
+                    let text = format!("{what} cannot be had: the server's history does not reach back to {needed}");
+                    self.lost(needed, &text).await?;
+                }
                 return Ok(());
             }
             if page.more == more {

@@ -1,6 +1,7 @@
 //! From the tables of a profile file to a [`Profile`].
 
 mod biolector;
+mod echo;
 mod robolector;
 mod zenotof;
 
@@ -52,6 +53,7 @@ fn resolve(name: &str, table: &ProfileTable, reader: &mut Reader) -> Option<Prof
             Kind::Robolector(robolector::robolector(family, table, reader))
         }
         Family::Zenotof => Kind::Zenotof(zenotof::zenotof(table, reader)),
+        Family::EchoLiquidHandler => Kind::Echo(echo::echo(table)),
         Family::EchoMs => {
             Kind::EchoMs(EchoMsProfile { order: value(&table.ejection_order).map_or_else(Order::default, |at| at.0) })
         }
@@ -78,11 +80,19 @@ pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Re
     put_times(times, &mut profile);
     let own = [place("ranges", &overrides.ranges), place("tolerance", &overrides.tolerance)];
     let sets = place("file_sets", &overrides.file_sets);
+    if let Some(at) = &overrides.live {
+        match &mut profile.kind {
+            Kind::Biolector(biolector) if profile.family == Family::BiolectorXt => {
+                biolector::put_live(&at.value, biolector)
+            }
+            _ => report_foreign(profile.family, ("live", at.span.clone()), reader),
+        }
+    }
     match &mut profile.kind {
         Kind::Biolector(biolector) => {
             biolector::put(&overrides.ranges, &overrides.tolerance, times, biolector, reader);
         }
-        Kind::Robolector(_) | Kind::Zenotof(_) | Kind::EchoMs(_) => {
+        Kind::Robolector(_) | Kind::Zenotof(_) | Kind::Echo(_) | Kind::EchoMs(_) => {
             let foreign = own.into_iter().chain(biolector_times(times)).flatten();
             foreign.for_each(|found| report_foreign(profile.family, found, reader));
         }
@@ -120,7 +130,9 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
         place("liquid_classes", &table.liquid_classes),
     ];
     let zenotof = [place("file_sets", &table.file_sets)];
-    let echo = [place("ejection_order", &table.ejection_order)];
+    let echo_ms = [place("ejection_order", &table.ejection_order)];
+    let xt = [place("live", &table.live)];
+    let echo = [place("acoustic", &table.acoustic)];
     let mut foreign = Vec::new();
     if !family.is_biolector() {
         foreign.extend(biolector);
@@ -138,6 +150,12 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
         foreign.extend(zenotof);
     }
     if family != Family::EchoMs {
+        foreign.extend(echo_ms);
+    }
+    if family != Family::BiolectorXt {
+        foreign.extend(xt);
+    }
+    if family != Family::EchoLiquidHandler {
         foreign.extend(echo);
     }
     foreign.into_iter().flatten().for_each(|found| report_foreign(family, found, reader));
