@@ -56,6 +56,7 @@ fn events() -> Vec<Event> {
         reason: None,
         causation: None,
         offset: None,
+        alike: None,
     };
     let own = |body, number: u32| made(body, Key::Text(number.to_string()));
     let of_run = |body, key| Event {
@@ -64,6 +65,7 @@ fn events() -> Vec<Event> {
         subject: Subject::Run(run.id),
         time_quality: TimeQuality::Instrument,
         offset: Some(4711),
+        alike: None,
         ..made(body, key)
     };
     let text = |text: &str| text.to_owned();
@@ -93,6 +95,8 @@ fn events() -> Vec<Event> {
                 from: None,
                 to: Some(time()),
                 text: text("x: shorter than what was read"),
+                run: None,
+                missing: Vec::new(),
             }),
             5,
         ),
@@ -236,6 +240,7 @@ fn events() -> Vec<Event> {
                 o2_percent: Some(21.41),
                 co2_percent: None,
                 humidity_percent: Some(59.88),
+                flow: None,
             }),
             Key::Offset(4711, 0),
         ),
@@ -344,6 +349,7 @@ fn rendered() -> Vec<String> {
             revision: event.revision,
             minted_because: None,
             span: event.closes.then_some((2, 11)),
+            twin: None,
         };
         let text = String::from_utf8(Prepared::new(event, &origin).render(&stamp).to_vec()).expect("UTF-8");
         // The version of the program is no part of the contract.
@@ -372,7 +378,7 @@ fn while_the_clock_is_not_synchronised_an_event_says_so_and_nothing_else_changes
     let mut prepared = Prepared::new(&events()[0], &origin());
     let mut render = |synchronised: Option<bool>| {
         let recording = Recording::new(Uuid::from_u128(9), time(), synchronised);
-        let stamp = Stamp { sequence: 7, recording, revision: 1, minted_because: None, span: None };
+        let stamp = Stamp { sequence: 7, recording, revision: 1, minted_because: None, span: None, twin: None };
         String::from_utf8(prepared.render(&stamp).to_vec()).expect("UTF-8")
     };
     let (unknown, wrong, right) = (render(None), render(Some(false)), render(Some(true)));

@@ -34,6 +34,7 @@ fn prepared(device: &DeviceId, body: Body, key: &str) -> Prepared {
         reason: None,
         causation: None,
         offset: None,
+        alike: None,
     };
     let source = EventSource::new(&"lab".parse().expect("a valid name"), device);
     let origin = Origin { source, partition: device.clone(), ingest: Ingest::Live, position: None };

@@ -122,7 +122,11 @@ fn judge(
                 }
             }
             // Nothing is kept, nothing written.
-            Request::Rest(_) | Request::Manifest { .. } | Request::Reread(_) | Request::Send { .. } => {}
+            Request::Rest(_)
+            | Request::Manifest { .. }
+            | Request::Reread(_)
+            | Request::Send { .. }
+            | Request::Ask(_) => {}
         }
     }
     give(SetInput::Closed, &mut asked)

@@ -6,6 +6,7 @@
 mod files;
 mod sets;
 mod stream;
+mod xt;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,6 +50,10 @@ pub struct Actor {
     open: BTreeSet<SourceName>,
     /// The last look at each open set.
     looks: BTreeMap<SourceName, u64>,
+    /// Why the remote interface's stream was lost last, while the daemon ran.
+    cut: Option<String>,
+    /// Why the experiment's file that is read was refused.
+    refusal: Option<String>,
     last_input: Instant,
     last_sequence: u64,
 }
@@ -76,6 +81,8 @@ impl Actor {
             closed: BTreeSet::new(),
             open: BTreeSet::new(),
             looks: BTreeMap::new(),
+            cut: None,
+            refusal: None,
             last_input: Instant::now(),
             last_sequence: 0,
         }
@@ -116,6 +123,11 @@ impl Actor {
                 self.take_set(event).await
             }
             Said::Stream(event) => self.take_stream(event).await,
+            Said::Heard(items) => {
+                self.last_input = Instant::now();
+                self.take_heard(&items).await
+            }
+            Said::Xt(event) => self.take_xt(event).await,
         }
     }
 
@@ -136,7 +148,7 @@ impl Actor {
     async fn follow(&mut self, source: Option<&SourceName>, position: Option<Vec<u8>>) -> Result<(), Exit> {
         let device = &self.settings.id;
         let effects = &mut self.effects;
-        let (mut sends, mut rereads, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sends, mut rereads, mut asked, mut questions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (source, refusal) in effects.refused.drain(..) {
             tracing::warn!(%device, %source, code = refusal.code, reason = %refusal.reason, remedy = %refusal.remedy, "A source is refused.");
             let fault = Fault {
@@ -156,6 +168,7 @@ impl Actor {
             match request {
                 Request::Reread(source) => rereads.push(source),
                 Request::Send { source, bytes } => sends.push((source, bytes)),
+                Request::Ask(ask) => questions.push(ask),
                 request => asked.push(request),
             }
         }
@@ -201,6 +214,9 @@ impl Actor {
         // What is asked of the instrument rests on what is durable.
         sends.into_iter().for_each(|(source, bytes)| self.send(&source, bytes));
         asked.into_iter().for_each(|request| self.ask_sets(request));
+        if let Some(remote) = &self.links.xt {
+            questions.into_iter().for_each(|ask| remote.link().ask(ask));
+        }
         Ok(())
     }
 

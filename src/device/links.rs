@@ -6,6 +6,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::actor::Line;
 use crate::driver::SourceName;
+use crate::driver::biolector_xt::Heard;
+use crate::link::biolector_xt::{XtEvent, XtLink};
 use crate::link::files::{FileLink, LinkEvent, LinkStatus};
 use crate::link::filesets::{FileSetLink, SetEvent};
 use crate::link::stream::{Inlet, StreamEvent, StreamLink};
@@ -21,6 +23,10 @@ pub enum Said {
     Sets(SetEvent),
     /// The line.
     Stream(StreamEvent),
+    /// The remote interface of a BioLector XT: all that its stream said meanwhile.
+    Heard(Vec<Heard>),
+    /// Anything else of it.
+    Xt(XtEvent),
 }
 
 /// The links that a device has.
@@ -34,6 +40,56 @@ pub struct Links {
     pub stream: Option<(StreamLink, Inlet)>,
     /// What is known of the line.
     pub line: Option<Line>,
+    /// The remote interface of a BioLector XT.
+    pub xt: Option<Remote>,
+}
+
+/// The remote interface of a BioLector XT.
+pub struct Remote {
+    link: XtLink,
+    events: mpsc::Receiver<XtEvent>,
+    /// What was taken out of the channel and belongs to the next input.
+    next: Option<XtEvent>,
+}
+
+/// Items of the stream that are given to the driver at once, and committed as one.
+const TOGETHER: usize = 1024;
+
+impl Remote {
+    /// The link with what it says.
+    pub fn new((link, events): (XtLink, mpsc::Receiver<XtEvent>)) -> Self {
+        Self { link, events, next: None }
+    }
+
+    /// The link.
+    pub fn link(&self) -> &XtLink {
+        &self.link
+    }
+
+    /// What is said next: items of the stream that wait come together, without waiting for any.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Said>> {
+        let first = match self.next.take() {
+            Some(event) => event,
+            None => match self.events.poll_recv(context) {
+                Poll::Ready(Some(event)) => event,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        let XtEvent::Heard(first) = first else { return Poll::Ready(Some(Said::Xt(first))) };
+        let mut heard = vec![first];
+        while heard.len() < TOGETHER {
+            match self.events.try_recv() {
+                Ok(XtEvent::Heard(item)) => heard.push(item),
+                Ok(other) => {
+                    self.next = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        Poll::Ready(Some(Said::Heard(heard)))
+    }
 }
 
 impl Links {
@@ -57,6 +113,11 @@ impl Links {
             && let Poll::Ready(event) = inlet.poll_next(context)
         {
             return Poll::Ready(event.map(Said::Stream));
+        }
+        if let Some(remote) = &mut self.xt
+            && let Poll::Ready(said) = remote.poll(context)
+        {
+            return Poll::Ready(said);
         }
         Poll::Pending
     }
@@ -90,6 +151,9 @@ impl Links {
         }
         if let Some((link, _)) = &self.stream {
             link.stop();
+        }
+        if let Some(remote) = &self.xt {
+            remote.link.stop();
         }
     }
 }

@@ -11,7 +11,7 @@ use super::links::FILES;
 use super::preview::Preview;
 use crate::driver::SourceName;
 use crate::event::envelope::Origin;
-use crate::event::{Body, DeviceId, Event, Ingest, Key, Prepared, Subject, TimeQuality, device};
+use crate::event::{Body, DeviceId, Event, Ingest, Key, Prepared, Subject, TimeQuality, Way, device};
 use crate::journal::{Batch, Closed, Journal, SourceUpdate};
 
 /// Where batches go.
@@ -97,7 +97,10 @@ impl Record {
     pub fn events(&mut self, source: Option<&SourceName>, events: &[Event]) {
         self.origin.position = source.cloned();
         let origin = &self.origin;
-        self.batch.events.extend(events.iter().map(|event| Prepared::new(event, origin)));
+        let reconciled = Origin { ingest: Ingest::Reconciled, ..origin.clone() };
+        let was_asked = |event: &Event| event.alike.as_ref().is_some_and(|alike| alike.way == Way::Asked);
+        let prepare = |event: &Event| Prepared::new(event, if was_asked(event) { &reconciled } else { origin });
+        self.batch.events.extend(events.iter().map(prepare));
     }
 
     /// Adds `device.connected` or `device.disconnected`, unless the last one said the same.
@@ -135,6 +138,8 @@ impl Record {
             from,
             to: Some(Timestamp::now()),
             text,
+            run: None,
+            missing: Vec::new(),
         }));
     }
 
@@ -171,6 +176,7 @@ impl Record {
             reason: None,
             causation: None,
             offset: None,
+            alike: None,
         };
         let origin = Origin { ingest: Ingest::Live, position: None, ..self.origin.clone() };
         self.batch.events.push(Prepared::new(&event, &origin));

@@ -13,13 +13,14 @@ use super::actor::{Actor, Line};
 use super::board::Board;
 use super::exit::Exit;
 use super::kept::Kept;
-use super::links::Links;
+use super::links::{Links, Remote};
 use super::record::{Record, Store};
 use super::silence::Silence;
 use crate::config::settings::{DeviceSettings, FilesSettings};
 use crate::driver::{self, Driver, Mode, Sees};
 use crate::event::envelope::Origin;
 use crate::event::{EventSource, Ingest, SiteId};
+use crate::link::biolector_xt;
 use crate::link::files::Start;
 use crate::link::filesets;
 use crate::link::stream;
@@ -253,7 +254,11 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
     let (profile, zone) = (settings.profile.clone(), settings.time_zone.clone());
     match &settings.profile.kind {
         Kind::Biolector(_) => {
-            Box::new(driver::biolector::driver(driver::biolector::Context::new(site, &settings.id, profile, zone)))
+            let context = driver::biolector::Context::new(site, &settings.id, profile, zone);
+            match settings.grpc {
+                Some(_) => Box::new(driver::biolector_xt::driver(context)),
+                None => Box::new(driver::biolector::driver(context)),
+            }
         }
         Kind::Robolector(_) => {
             let deck = Arc::new(settings.deck.clone());
@@ -292,6 +297,9 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         let (sender, events) = mpsc::channel(INPUTS);
         let start = Start { settings: files, settle: settings.profile.settle, known, baseline };
         links.files = Some((crate::link::files::spawn(start, sender), events));
+    }
+    if let (Some(grpc), Kind::Biolector(profile)) = (settings.grpc.clone(), &settings.profile.kind) {
+        links.xt = Some(Remote::new(biolector_xt::spawn(biolector_xt::Start { settings: grpc, live: profile.live })));
     }
     if let Some(mut stream) = settings.stream.clone() {
         if is_dry && stream.mode == Mode::Host {

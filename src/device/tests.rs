@@ -61,6 +61,7 @@ impl Lines {
             reason: None,
             causation: None,
             offset: None,
+            alike: None,
         });
     }
 }

@@ -4,6 +4,7 @@
 //! async, and no bytes make it panic. The same bytes in any split give the same events with the same ids.
 
 pub mod biolector;
+pub mod biolector_xt;
 pub mod robolector;
 pub mod set;
 pub mod zenotof;
@@ -41,6 +42,8 @@ pub enum Input<'a> {
     File(&'a SourceName, FileInput<'a>),
     /// From a byte stream.
     Stream(&'a SourceName, StreamInput<'a>),
+    /// From the remote interface of a BioLector XT.
+    Xt(biolector_xt::XtInput<'a>),
     /// From a set of files.
     Set(&'a set::SetName, set::SetInput<'a>),
     /// A timer that the driver set has run out.
@@ -184,6 +187,8 @@ pub enum Request {
     /// Read this source again from its start: what was read before is no longer what stands there, or the snapshot
     /// cannot be used.
     Reread(SourceName),
+    /// Ask this of the instrument's remote interface.
+    Ask(biolector_xt::Ask),
     /// Look at this set and say how it stands.
     Look(set::SetName),
     /// Read these members of a set for their digests, as long as they are what they are said to be.

@@ -91,6 +91,8 @@ event_types! {
     CycleCompleted(cultivation::CycleCompleted) = "cultivation"/"cycle-completed";
     /// One well, one channel.
     Measured(cultivation::Measured) = "cultivation"/"measured";
+    /// A file adds raw values to a reading that was told before, or disagrees with it.
+    Refined(cultivation::Refined) = "cultivation"/"refined";
     /// A reference reading of a channel.
     Referenced(cultivation::Referenced) = "cultivation"/"referenced";
     /// Temperatures, gas, shaker as they are.

@@ -61,4 +61,19 @@ pub struct Gap {
     pub to: Option<Timestamp>,
     /// What was recovered, and what was not, in words.
     pub text: String,
+    /// The run that it is about, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<uuid::Uuid>,
+    /// Readings of it that are missing, by cycle, where that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
+}
+
+/// Readings that are missing of a cycle.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Missing {
+    /// The cycle, as the instrument counts.
+    pub cycle: u32,
+    /// How many.
+    pub readings: u64,
 }

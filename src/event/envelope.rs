@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Event, EventSource, EventType, IdBase, Ingest, Scope, Subject};
+use super::{Event, EventSource, EventType, Figure, IdBase, Ingest, Known, Scope, Subject};
 
 /// The version that goes into `producerversion`.
 const PRODUCER_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -38,6 +38,17 @@ pub struct Stamp {
     pub minted_because: Option<&'static str>,
     /// The first and last sequence of the events that a closing event counts.
     pub span: Option<(u64, u64)>,
+    /// The event by which another way has told of the same fact, or may have.
+    pub twin: Option<Twin>,
+}
+
+/// An event by which another way has told of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Twin {
+    /// Its id; becomes the `causationid`.
+    pub id: Uuid,
+    /// Names of the figures that the two ways give differently; `None` where it is not certain that it is the same fact.
+    pub disagrees: Option<Vec<&'static str>>,
 }
 
 /// Which journal recorded an event, and when: the same for all events of one transaction, and rendered once for them.
@@ -91,6 +102,57 @@ pub struct Prepared {
     /// Where those members begin.
     slot: usize,
     reason: Option<Arc<str>>,
+    /// By what another way's event about the same fact is found.
+    pub alike: Option<Box<PreparedAlike>>,
+}
+
+/// [`Alike`](super::Alike) as the journal uses it.
+#[derive(Debug, Clone)]
+pub struct PreparedAlike {
+    /// The same for all facts of a run; those of one run stand together in the journal.
+    pub run: i64,
+    /// A hash of run and what the fact is about.
+    pub about: i64,
+    /// Milliseconds in the run.
+    pub at: Option<i64>,
+    /// How far others may be apart, in milliseconds.
+    pub window: i64,
+    /// The way's number.
+    pub way: i64,
+    /// Whether the journal remembers which fact of another way this one was found to be.
+    pub is_paired: bool,
+    /// What else is said.
+    pub figures: Vec<Figure>,
+    /// What is recorded where the fact is known: `None` is nothing.
+    pub instead: Option<Box<Prepared>>,
+}
+
+impl PreparedAlike {
+    fn new(alike: &super::Alike, base: &IdBase, identity: &str, origin: &Origin) -> Self {
+        let hash = |parts: &[&str]| {
+            let mut hash = Sha256::new();
+            for part in parts {
+                hash.update(part.as_bytes());
+                hash.update([0x1f]);
+            }
+            let digest = hash.finalize();
+            i64::from_be_bytes(std::array::from_fn(|i| digest[i]))
+        };
+        let milliseconds = |seconds: f64| (seconds * 1000.0).round().clamp(-1e15, 1e15) as i64;
+        Self {
+            run: base.locality() >> 32,
+            about: hash(&[origin.source.as_str(), identity, &alike.about]),
+            at: alike.elapsed_s.filter(|seconds| seconds.is_finite()).map(milliseconds),
+            window: milliseconds(alike.window_s),
+            way: alike.way.number(),
+            is_paired: alike.way != super::Way::Asked,
+            figures: alike.figures.clone(),
+            instead: match &alike.known {
+                Known::Keep => None,
+                Known::Instead(event) => Some(Box::new(Prepared::new(event, origin))),
+            },
+        }
+    }
 }
 
 impl Prepared {
@@ -164,6 +226,7 @@ impl Prepared {
             text_member(&mut a, "dataref", &reference);
         }
 
+        let alike = event.alike.as_ref().map(|alike| Box::new(PreparedAlike::new(alike, &base, identity, origin)));
         let slot = a.len();
         let mut text = a.into_bytes();
         for part in [SLOT, DATA, &data, b"}"] {
@@ -181,12 +244,14 @@ impl Prepared {
             text: text.into(),
             slot,
             reason: event.reason.clone(),
+            alike,
         }
     }
 
     /// Bytes that the event holds while it waits, for bounding queues.
     pub fn size(&self) -> usize {
-        self.text.len()
+        let instead = self.alike.as_ref().and_then(|alike| alike.instead.as_ref());
+        self.text.len() + instead.map_or(0, |event| event.text.len())
     }
 
     /// The id of revision `revision`.
@@ -199,7 +264,10 @@ impl Prepared {
     /// It can be asked for again with another stamp, where the commit with the first one failed.
     pub fn render(&mut self, stamp: &Stamp) -> Bytes {
         let recording = stamp.recording.0.as_bytes();
-        if !self.says_more(stamp.revision, stamp.span) && RECORDING_AT + recording.len() == SLOT.len() {
+        if !self.says_more(stamp.revision, stamp.span)
+            && stamp.twin.is_none()
+            && RECORDING_AT + recording.len() == SLOT.len()
+        {
             // Nobody else holds the text but what a failed commit may have left, so that nothing is copied.
             let mut text =
                 std::mem::take(&mut self.text).try_into_mut().unwrap_or_else(|text| BytesMut::from(&text[..]));
@@ -211,17 +279,17 @@ impl Prepared {
         slot.extend_from_slice(recording);
         fill(&mut slot, stamp.sequence, recording);
         let reason = stamp.minted_because.or(self.reason.as_deref());
-        self.join(stamp.revision, &slot, reason, stamp.span).into()
+        self.join(stamp.revision, &slot, reason, stamp.span, stamp.twin.as_ref()).into()
     }
 
     /// The event as an offline decode prints it: without what only a journal knows.
     pub fn render_offline(&self) -> Vec<u8> {
-        self.join(self.revision, &[], self.reason.as_deref(), None)
+        self.join(self.revision, &[], self.reason.as_deref(), None, None)
     }
 
     /// The same as revision `revision`, which a journal would give it.
     pub fn render_unrecorded(&self, revision: u32) -> Vec<u8> {
-        self.join(revision, &[], if revision == self.revision { self.reason.as_deref() } else { None }, None)
+        self.join(revision, &[], if revision == self.revision { self.reason.as_deref() } else { None }, None, None)
     }
 
     /// Whether its data gets members that depend on the commit.
@@ -230,22 +298,38 @@ impl Prepared {
     }
 
     /// The text as revision `revision`, with `slot` as the journal's members.
-    fn join(&self, revision: u32, slot: &[u8], reason: Option<&str>, span: Option<(u64, u64)>) -> Vec<u8> {
+    fn join(
+        &self,
+        revision: u32,
+        slot: &[u8],
+        reason: Option<&str>,
+        span: Option<(u64, u64)>,
+        twin: Option<&Twin>,
+    ) -> Vec<u8> {
         let attributes = &self.text[HEAD.len() + ID..self.slot];
         let data = &self.text[self.slot + SLOT.len() + DATA.len()..self.text.len() - 1];
         let mut out = Vec::with_capacity(self.text.len() + 160);
         out.extend_from_slice(HEAD);
         out.extend_from_slice(self.id(revision).hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
-        for part in [attributes, slot, DATA] {
+        let cause = twin.map(|twin| format!(",\"causationid\":\"{}\"", twin.id)).unwrap_or_default();
+        for part in [attributes, cause.as_bytes(), slot, DATA] {
             out.extend_from_slice(part);
         }
         let body = &data[..data.len() - 1];
         out.extend_from_slice(body);
+        let mut added = String::new();
         if self.says_more(revision, span) {
-            let added = self.added(revision, reason, span);
-            let added = if body.len() == 1 { added.trim_start_matches(',') } else { &added };
-            out.extend_from_slice(added.as_bytes());
+            added = self.added(revision, reason, span);
         }
+        match twin.map(|twin| &twin.disagrees) {
+            Some(Some(names)) if !names.is_empty() => {
+                added.push_str(&format!(",\"disagrees\":[\"{}\"]", names.join("\",\"")));
+            }
+            Some(None) => added.push_str(",\"flags\":[\"possible-duplicate\"]"),
+            _ => {}
+        }
+        let added = if body.len() == 1 { added.trim_start_matches(',') } else { &added };
+        out.extend_from_slice(added.as_bytes());
         out.extend_from_slice(b"}}");
         out
     }

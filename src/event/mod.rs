@@ -3,6 +3,7 @@
 //! This module depends on nothing else in the crate. The contract is told in `docs/event-contract.md`.
 
 pub mod acquisition;
+pub mod alike;
 pub mod body;
 pub mod cultivation;
 pub mod device;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use alike::{Alike, Figure, Known, Way};
 pub use body::{Body, EventType};
 pub use envelope::{Prepared, Stamp};
 pub use ids::{DeviceId, EventSource, IdBase, NodeId, SiteId};
@@ -165,4 +167,6 @@ pub struct Event {
     pub causation: Option<Uuid>,
     /// The byte in the source's data section where it stands.
     pub offset: Option<u64>,
+    /// By what the journal recognises it where another way of the device may have told of it; `None` where there is but one way.
+    pub alike: Option<Box<Alike>>,
 }

@@ -20,9 +20,21 @@ pub fn data_schema(event_type: EventType) -> Value {
             for (name, member) in journal_members() {
                 properties.entry(name).or_insert(member);
             }
+            if event_type == EventType::Refined {
+                properties.insert("disagrees".into(), disagrees());
+            }
         }
     }
     schema
+}
+
+/// The member that the journal adds to a refinement.
+fn disagrees() -> Value {
+    json!({
+        "type": "array",
+        "items": {"enum": ["filterset", "cycle", "value"]},
+        "description": "What the file says otherwise than the reading that `causationid` names; absent where both agree."
+    })
 }
 
 /// The members that the journal adds to the data of any type.

@@ -25,7 +25,15 @@ pub(super) struct Lost {
 /// and its source is not known.
 pub(super) fn batch(device: &DeviceId, source: Option<&str>, lost: Lost, now: Timestamp) -> Option<Batch> {
     let site: SiteId = source?.split(':').nth(2)?.parse().ok()?;
-    let gap = Gap { link: "journal".into(), reason: lost.reason.into(), from: lost.from, to: lost.to, text: lost.text };
+    let gap = Gap {
+        link: "journal".into(),
+        reason: lost.reason.into(),
+        from: lost.from,
+        to: lost.to,
+        text: lost.text,
+        run: None,
+        missing: Vec::new(),
+    };
     let event = Event {
         body: Body::DeviceGap(gap),
         key: Key::Text(lost.key),
@@ -39,6 +47,7 @@ pub(super) fn batch(device: &DeviceId, source: Option<&str>, lost: Lost, now: Ti
         reason: None,
         causation: None,
         offset: None,
+        alike: None,
     };
     let source = EventSource::new(&site, device);
     let origin = Origin { source, partition: device.clone(), ingest: Ingest::Live, position: None };

@@ -10,6 +10,7 @@ mod check;
 mod chores;
 mod condition;
 mod desk;
+mod facts;
 mod gap;
 mod history;
 mod lock;

@@ -58,11 +58,12 @@ pub struct Recovered {
 }
 
 /// Tables beside `payloads`: the columns, the first ones of which order the rows.
-const TABLES: [(&str, &str, &str); 10] = [
+const TABLES: [(&str, &str, &str); 11] = [
     ("journal", "name, value", "name"),
     ("types", "number, category, name", "number"),
     ("devices", "number, device, source, last, retired", "number"),
     ("ids", "locality, id, key, content, type, time, recorded", "locality, id"),
+    ("facts", "run, minute, about, key, at, way, id, figures, paired", "run, minute, about, key"),
     ("scopes", "device, run, cycle, first, last", "device, run, cycle"),
     ("sources", "device, link, source, part, value", "device, link, source, part"),
     ("notes", "device, name, value", "device, name"),
@@ -123,7 +124,10 @@ fn remove_journal(path: &Path) -> std::io::Result<()> {
 fn copy(old: &Connection, new: &Connection) -> rusqlite::Result<Vec<(&'static str, u64)>> {
     new.execute_batch("BEGIN IMMEDIATE")?;
     let mut incomplete = Vec::new();
-    for (table, columns, order) in TABLES {
+    // Where even that cannot be read, every table is tried.
+    let version = old.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).unwrap_or(schema::VERSION);
+    let is_there = |table: &str| table != "facts" || version >= 3;
+    for (table, columns, order) in TABLES.into_iter().filter(|(table, ..)| is_there(table)) {
         let (rows, whole) = copy_table(old, new, table, columns, order)?;
         if !whole {
             incomplete.push((table, rows));

@@ -11,7 +11,7 @@ use crate::event::EventType;
 pub(super) const APPLICATION_ID: i32 = 0x696e_7364;
 
 /// The version of the tables that this program writes, `user_version`.
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;
 
 /// How many low bits of a row's key are the sequence; the bits above are the device's number. 2^40 events for each of
 /// 2^22 devices.
@@ -51,8 +51,17 @@ CREATE TABLE dead_letters(broker TEXT NOT NULL, device INTEGER NOT NULL, sequenc
 /// knows only version 1 would not find the later ones.
 const SPANS: &str = "-- no table changes";
 
+/// Version 3 knows by what a fact is recognised that two ways of a device can both tell of. Its rows stay as long as ids
+/// do. They are ordered by run and minute of the run before what they are about, so that what happens now stands together.
+/// `paired` holds the first bytes of the id of the other way's fact that was found to be this one.
+const FACTS: &str = "
+CREATE TABLE facts(run INTEGER NOT NULL, minute INTEGER NOT NULL, about INTEGER NOT NULL, key INTEGER NOT NULL, at INTEGER,
+  way INTEGER NOT NULL, id BLOB NOT NULL, figures BLOB NOT NULL, paired INTEGER,
+  PRIMARY KEY(run, minute, about, key)) STRICT, WITHOUT ROWID;
+";
+
 /// What leads from one version to the next; the first makes version 1. A statement here is never edited once released.
-const MIGRATIONS: [&str; VERSION as usize] = [TABLES, SPANS];
+const MIGRATIONS: [&str; VERSION as usize] = [TABLES, SPANS, FACTS];
 
 /// A row's key in `payloads` and `ids`.
 pub(super) fn key(device: i64, sequence: u64) -> i64 {

@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::batch::{Batch, Committed, Row, SourceUpdate};
+use super::facts::{self, Told};
 use super::places::{Name, Places};
 use super::retention::Removed;
 use super::spans::Spans;
 use super::state::{Pending, Stream};
 use super::{gap, schema};
 use crate::clock::Clock;
-use crate::event::envelope::Recording;
-use crate::event::{DeviceId, Prepared, Stamp};
+use crate::event::envelope::{PreparedAlike, Recording, Twin};
+use crate::event::{DeviceId, Prepared, Stamp, Way};
 
 /// Why the journal minted a later revision.
 const MINTED: &str = "the source says otherwise now";
@@ -160,15 +161,114 @@ impl<'c> Writing<'c> {
             self.connection.execute("UPDATE devices SET source = ?1 WHERE number = ?2", (source, stream.number))?;
             stream.source = Some(source.into());
         }
+        match event.alike.take() {
+            None => self.record(device, stream, event, None, committed).map(drop),
+            Some(mut alike) => {
+                let recorded = self.alike(device, stream, event, &mut alike, committed);
+                event.alike = Some(alike);
+                recorded
+            }
+        }
+    }
+
+    /// Records an event of which another way may have told.
+    fn alike(
+        &mut self,
+        device: &DeviceId,
+        stream: &mut Stream,
+        event: &mut Prepared,
+        alike: &mut PreparedAlike,
+        committed: &mut Committed,
+    ) -> rusqlite::Result<()> {
+        let known = self.known(event)?;
+        let is_file = alike.way == Way::File.number();
+        // A file can be decoded anew, and then says otherwise under the same id; what the other ways say of a known id was
+        // said better when it happened.
+        if let Some((sequence, is_equal)) = known
+            && (is_equal || (!is_file && facts::is_own(self.connection, event, alike)?))
+        {
+            committed.known += 1;
+            return self.widen(stream, event, sequence);
+        }
+        let twin = match facts::find(self.connection, event, alike)? {
+            Told::Same(fact) => {
+                facts::pair(self.connection, event, alike, &fact)?;
+                self.widen(stream, event, fact.sequence())?;
+                let twin = Twin { id: fact.id, disagrees: Some(fact.disagreements(alike)) };
+                let Some(instead) = &mut alike.instead else {
+                    committed.known += 1;
+                    return Ok(());
+                };
+                return self.record(device, stream, instead, Some(twin), committed).map(drop);
+            }
+            Told::Perhaps(fact) if known.is_none() && is_file => {
+                facts::pair(self.connection, event, alike, &fact)?;
+                Some(Twin { id: fact.id, disagrees: None })
+            }
+            Told::Perhaps(_) | Told::Nothing => None,
+        };
+        let revisions = committed.revised;
+        match self.record(device, stream, event, twin, committed)? {
+            Some(sequence) if !is_file || known.is_none() => {
+                let minted = if committed.revised > revisions { self.revision(event)? } else { event.revision };
+                facts::insert(self.connection, stream.number, event.id(minted), alike, sequence)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The last revision under which the event is known.
+    fn revision(&mut self, event: &Prepared) -> rusqlite::Result<u32> {
+        let locality = event.base.locality();
+        let mut revision = event.revision;
+        while self.find_id.exists(params![locality, event.id(revision + 1).as_bytes().as_slice()])? {
+            revision += 1;
+        }
+        Ok(revision)
+    }
+
+    /// The sequence under which the event is known, and whether it said the same then.
+    fn known(&mut self, event: &Prepared) -> rusqlite::Result<Option<(u64, bool)>> {
+        let locality = event.base.locality();
+        let mut known = None;
+        for revision in event.revision.. {
+            let id = event.id(revision);
+            let row: Option<(i64, i64)> = self
+                .find_id
+                .query_row(params![locality, id.as_bytes().as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((key, content)) = row else { break };
+            known = Some((schema::sequence(key), content == event.content));
+            if content == event.content {
+                break;
+            }
+        }
+        Ok(known)
+    }
+
+    fn widen(&mut self, stream: &Stream, event: &Prepared, sequence: u64) -> rusqlite::Result<()> {
+        match event.scope {
+            Some(scope) => self.memory.spans.widen(self.connection, stream.number, scope, sequence),
+            None => Ok(()),
+        }
+    }
+
+    /// Records one event, where its id is not known with this content; gives its sequence then.
+    fn record(
+        &mut self,
+        device: &DeviceId,
+        stream: &mut Stream,
+        event: &mut Prepared,
+        twin: Option<Twin>,
+        committed: &mut Committed,
+    ) -> rusqlite::Result<Option<u64>> {
         let sequence = stream.last + 1;
         let revision = match self.place(stream.number, event, sequence)? {
             Place::New { revision } => revision,
             Place::Known { sequence } => {
                 committed.known += 1;
-                if let Some(scope) = event.scope {
-                    self.memory.spans.widen(self.connection, stream.number, scope, sequence)?;
-                }
-                return Ok(());
+                self.widen(stream, event, sequence)?;
+                return Ok(None);
             }
         };
         let minted = revision != event.revision;
@@ -183,6 +283,7 @@ impl<'c> Writing<'c> {
             revision,
             minted_because: minted.then_some(MINTED),
             span,
+            twin,
         };
         let payload = event.render(&stamp);
         let (number, category, name) = &self.constants.types[event.event_type as usize];
@@ -195,14 +296,12 @@ impl<'c> Writing<'c> {
             name: Arc::clone(name),
             payload,
         });
-        if let Some(scope) = event.scope {
-            self.memory.spans.widen(self.connection, stream.number, scope, sequence)?;
-        }
+        self.widen(stream, event, sequence)?;
         stream.last = sequence;
         stream.first_available.get_or_insert(sequence);
         committed.new += 1;
         committed.revised += u64::from(minted);
-        Ok(())
+        Ok(Some(sequence))
     }
 
     /// Finds the event among the known ids, or makes its id known under `sequence`.

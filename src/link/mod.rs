@@ -5,6 +5,7 @@
 
 mod backoff;
 mod baseline;
+pub mod biolector_xt;
 mod digest;
 pub(crate) mod disk;
 pub mod files;

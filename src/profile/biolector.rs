@@ -27,6 +27,47 @@ pub struct BiolectorProfile {
     pub default_cycle_time: Duration,
     /// Which of two contradicting times is trusted.
     pub time_trust: TimeTrust,
+    /// How its remote interface is asked, and how much of what it says is told.
+    pub live: LiveProfile,
+}
+
+/// How the remote interface of a BioLector XT is asked, and how much of what it says is told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LiveProfile {
+    /// Between two questions how far the run is.
+    pub progress_every: Duration,
+    /// Between two questions for current values and volumes.
+    pub values_every: Duration,
+    /// Between two questions which experiments there are.
+    pub experiments_every: Duration,
+    /// Between two requests for the file of an experiment that runs; `None`: it is never asked for.
+    pub download_running_every: Option<Duration>,
+    /// The largest file of an experiment, in bytes.
+    pub max_download_bytes: u64,
+    /// Actual values that only waver are told this often.
+    pub environment_every: Duration,
+    /// A temperature that moved further is told at once, in degrees Celsius.
+    pub temperature_band_c: f64,
+    /// The same of the shaker, in revolutions per minute.
+    pub shaker_band_rpm: f64,
+    /// The same of gases, in percent.
+    pub gas_band_percent: f64,
+}
+
+impl Default for LiveProfile {
+    fn default() -> Self {
+        Self {
+            progress_every: Duration::from_secs(5),
+            values_every: Duration::from_secs(30),
+            experiments_every: Duration::from_secs(30),
+            download_running_every: Some(Duration::from_secs(15 * 60)),
+            max_download_bytes: 2_000_000_000,
+            environment_every: Duration::from_secs(60),
+            temperature_band_c: 0.2,
+            shaker_band_rpm: 10.0,
+            gas_band_percent: 0.2,
+        }
+    }
 }
 
 impl Default for BiolectorProfile {
@@ -48,6 +89,7 @@ impl Default for BiolectorProfile {
             cycle_timeout_factor: 2.0,
             default_cycle_time: Duration::from_secs(15 * 60),
             time_trust: TimeTrust::Zone,
+            live: LiveProfile::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::robolector::{FlowControl, Parity, Signal, TecanForm, Terminator};
 use super::zenotof::Member;
 use super::{Family, TimeTrust};
-use crate::config::quantities::Lasting;
+use crate::config::quantities::{Lasting, Size};
 use crate::config::reader::{At, Named};
 use crate::config::tables::tables;
 use crate::config::values::{Number, OneOf, Positive, Text, Whole};
@@ -52,6 +52,8 @@ tables! {
         may liquid_classes: Vec<At<LiquidClassTable>>;
         /// ZenoTOF: when a set of files is complete.
         may file_sets: FileSetsTable;
+        /// BioLector XT: how its remote interface is asked.
+        may live: LiveTable;
     }
 
     /// Values of a profile that are different for one device.
@@ -64,6 +66,31 @@ tables! {
         may times: TimesTable;
         /// ZenoTOF: when a set of files is complete.
         may file_sets: FileSetsTable;
+        /// BioLector XT: how its remote interface is asked.
+        may live: LiveTable;
+    }
+
+    /// How the remote interface of a BioLector XT is asked, and how much of what it says is told.
+    pub struct LiveTable, unknown keys Refused {
+        /// The time between two questions how far the run is.
+        may progress_every: Lasting<50, HOUR> = "5s";
+        /// The time between two questions for current values and pumped volumes.
+        may values_every: Lasting<50, HOUR> = "30s";
+        /// The time between two questions which experiments there are.
+        may experiments_every: Lasting<50, HOUR> = "30s";
+        /// The least time between two requests for the file of an experiment that runs; `0s`: such a file is never asked
+        /// for, and what was missed waits for the finished experiment.
+        may download_running_every: Lasting<0, DAY> = "15m";
+        /// The largest file of an experiment that is taken.
+        may max_download: Size<100_000> = "2 GB";
+        /// Actual temperature, speed and gases that only waver are told this often.
+        may environment_every: Lasting<1000, DAY> = "1m";
+        /// A temperature that moved further is told at once, in degrees Celsius.
+        may temperature_band_c: Positive = 0.2;
+        /// A speed that moved further is told at once, in revolutions per minute.
+        may shaker_band_rpm: Positive = 10.0;
+        /// A gas that moved further is told at once, in percent.
+        may gas_band_percent: Positive = 0.2;
     }
 
     /// An ontology term.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::config::values::Choice;
 
-pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, Plate, Range, TimeTrust, Tolerance, Units};
+pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, LiveProfile, Plate, Range, TimeTrust, Tolerance, Units};
 pub(crate) use resolve::put_line;
 pub use resolve::{overridden, parse};
 pub use robolector::RobolectorProfile;

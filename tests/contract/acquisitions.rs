@@ -143,6 +143,7 @@ fn acquisition(body: Body, key: Key) -> Event {
         reason: None,
         causation: None,
         offset: None,
+        alike: None,
     }
 }
 

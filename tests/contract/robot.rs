@@ -67,6 +67,7 @@ pub fn events(made: &dyn Fn(Body, Key) -> Event) -> Vec<Event> {
     let plate_well = |body, key: &str| Event {
         subject: Subject::Well { plate: Arc::from("plate-1"), well: well() },
         offset: Some(4711),
+        alike: None,
         ..made(body, Key::Text(format!("0197/{key}")))
     };
     let mut events = liquid(&plate_well);

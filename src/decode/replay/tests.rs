@@ -39,6 +39,7 @@ impl Driver for Teller {
             reason: None,
             causation: None,
             offset: None,
+            alike: None,
         });
     }
 }

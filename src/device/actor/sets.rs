@@ -89,7 +89,7 @@ impl Actor {
                 let serial = self.looks.get(&set).copied().unwrap_or(0);
                 link.rest(set, serial);
             }
-            Request::Reread(_) | Request::Send { .. } => {}
+            Request::Reread(_) | Request::Send { .. } | Request::Ask(_) => {}
         }
     }
 }

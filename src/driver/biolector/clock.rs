@@ -10,7 +10,7 @@ use crate::profile::TimeTrust;
 
 /// A moment as the instrument wrote it, converted.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Moment {
+pub(in crate::driver) struct Moment {
     /// In UTC.
     pub at: Timestamp,
     /// What is weak about the conversion.
@@ -18,7 +18,7 @@ pub(super) struct Moment {
 }
 
 /// Local time without zone: `2019-07-12, 16:54:30` (Pro) or `2018-05-03 13:49:00` (I).
-pub(super) fn local(text: &str, zone: &TimeZone) -> Option<Moment> {
+pub(in crate::driver) fn local(text: &str, zone: &TimeZone) -> Option<Moment> {
     let text: String = text.chars().filter(|c| *c != ',').collect();
     let mut words = text.split_whitespace();
     let civil: DateTime = format!("{}T{}", words.next()?, words.next()?).parse().ok()?;
@@ -37,7 +37,7 @@ fn in_zone(civil: DateTime, zone: &TimeZone) -> Option<Moment> {
 }
 
 /// ISO 8601 with offset (XT). Where the offset is not the one that the zone has then, `trust` decides.
-pub(super) fn with_offset(text: &str, zone: &TimeZone, trust: TimeTrust) -> Option<Moment> {
+pub(in crate::driver) fn with_offset(text: &str, zone: &TimeZone, trust: TimeTrust) -> Option<Moment> {
     let pieces = Pieces::parse(text.trim()).ok()?;
     let civil = pieces.date().to_datetime(pieces.time()?);
     let Some(offset) = pieces.to_numeric_offset() else { return in_zone(civil, zone) };
@@ -53,7 +53,7 @@ pub(super) fn with_offset(text: &str, zone: &TimeZone, trust: TimeTrust) -> Opti
 }
 
 /// The moment `elapsed_s` after `start`.
-pub(super) fn after(start: Option<Timestamp>, elapsed_s: f64) -> Option<Timestamp> {
+pub(in crate::driver) fn after(start: Option<Timestamp>, elapsed_s: f64) -> Option<Timestamp> {
     let milliseconds = (elapsed_s * 1000.0).round();
     if !(0.0..1e15).contains(&milliseconds) {
         return None;

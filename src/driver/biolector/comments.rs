@@ -2,7 +2,7 @@
 
 /// The meaning of one text.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Meaning {
+pub(in crate::driver) enum Meaning {
     /// Measuring paused.
     Paused,
     /// Measuring went on.
@@ -62,7 +62,7 @@ pub(super) fn pro(text: &str) -> Meaning {
 }
 
 /// BioLector XT, system texts.
-pub(super) fn xt(text: &str) -> Meaning {
+pub(in crate::driver) fn xt(text: &str) -> Meaning {
     match text {
         "Pause on" => return Meaning::Paused,
         "Pause off" => return Meaning::Resumed,

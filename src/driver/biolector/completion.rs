@@ -178,6 +178,7 @@ impl Run {
             reason,
             causation: None,
             offset: None,
+            alike: None,
         }
     }
 }

@@ -330,7 +330,7 @@ fn kind(
 }
 
 /// Where there is only a name. Filters of the BioLector I are called `Biomass`, `pH-hc`, `pO2-hc`; others fluoresce.
-fn kind_by_name(profile: &BiolectorProfile, name: &str) -> ChannelKind {
+pub(in crate::driver) fn kind_by_name(profile: &BiolectorProfile, name: &str) -> ChannelKind {
     if let Some(filter) = profile.filter_named(name) {
         return filter.kind;
     }

@@ -15,8 +15,8 @@
 //!   so there the end counts when nothing more comes: offline at the file's end; live, where the header said so from the first, when its last cycle was read, and else after a time of silence.
 //!   Should it go on after all, the next end is told as a further revision.
 
-mod clock;
-mod comments;
+pub(super) mod clock;
+pub(super) mod comments;
 mod completion;
 mod cycle;
 mod defects;
@@ -47,6 +47,8 @@ use jiff::tz::TimeZone;
 use super::{Driver, Effects, FileInput, Input, Request, SourceName};
 use crate::event::{DeviceId, EventSource, SiteId};
 use crate::profile::{BiolectorProfile, Profile};
+pub(super) use headers::kind_by_name;
+pub(super) use reading::unit;
 use source::Source;
 
 /// What a driver needs to know beside its input.
@@ -112,8 +114,8 @@ impl Driver for BioLector {
                 Some(source) => source.take(&input, effects),
                 None => effects.requests.push(Request::Reread(name.clone())),
             },
-            // Nothing streams from a BioLector, and its files come one by one.
-            Input::Stream(..) | Input::Set(..) => {}
+            // Nothing streams from its files, and they come one by one.
+            Input::Stream(..) | Input::Xt(..) | Input::Set(..) => {}
             Input::Timer(timer) => {
                 if let Some(source) = self.sources.get_mut(&timer.source) {
                     source.timer(effects);

@@ -88,7 +88,7 @@ impl Channel {
 }
 
 /// The unit of a channel's values; the profile knows them.
-pub(super) fn unit(profile: &BiolectorProfile, kind: ChannelKind) -> Arc<str> {
+pub(in crate::driver) fn unit(profile: &BiolectorProfile, kind: ChannelKind) -> Arc<str> {
     match kind {
         ChannelKind::Unknown => "unresolved".into(),
         _ => profile.units.of(kind).clone(),

@@ -182,6 +182,7 @@ impl Run {
             reason: None,
             causation: None,
             offset,
+            alike: None,
         };
         self.push(effects, event);
     }

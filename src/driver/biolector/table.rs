@@ -178,6 +178,7 @@ fn environment(run: &mut Run, row: &Row<'_>, layout: &Layout, line: Line<'_>, of
         o2_percent: figure(Column::O2),
         co2_percent: figure(Column::Co2),
         humidity_percent: figure(Column::Humidity),
+        flow: None,
     };
     let scope = run.scope(row.cycle);
     run.emit(effects, Body::Environment(body), Key::Offset(offset, 0), scope, Some(elapsed_s), Some(offset));

@@ -45,6 +45,7 @@ impl Teller<'_> {
             reason: None,
             causation: None,
             offset: Some(self.offset),
+            alike: None,
         });
     }
 

@@ -104,6 +104,7 @@ impl Teller<'_> {
             reason: None,
             causation: None,
             offset: None,
+            alike: None,
         }
     }
 

@@ -60,6 +60,9 @@ pub struct Environment {
     /// Relative humidity, percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub humidity_percent: Option<f64>,
+    /// Flow of gas, in the instrument's own unit, which nothing names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<f64>,
 }
 
 /// `cultivation.setpoint-changed`.

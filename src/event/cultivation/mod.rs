@@ -11,5 +11,5 @@ mod run;
 pub use added::Added;
 pub use conditions::{Commented, CoverChanged, Environment, Fed, Paused, Resumed, SetpointChanged};
 pub use cycle::{ChannelCount, CycleCompleted, CycleStarted, Defect, DuplicateRow};
-pub use reading::{Measured, Quality, ReadingFlag, ReferenceKind, Referenced, ValueOrigin};
+pub use reading::{Measured, Quality, ReadingFlag, ReferenceKind, Referenced, Refined, ValueOrigin};
 pub use run::{Calibration, Channel, ChannelKind, Ended, Instrument, Plate, Run, RunFlag, RunSettings, Started};

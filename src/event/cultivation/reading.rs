@@ -116,6 +116,13 @@ pub struct Measured {
     pub flags: Vec<ReadingFlag>,
 }
 
+/// `cultivation.refined`: a reading as a file has it, where another way told of it before.
+///
+/// `causationid` names that event; what the two say differently stands in `disagrees`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Refined(pub Measured);
+
 /// A reference reading of a channel: `cultivation.referenced`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Referenced {

@@ -1,5 +1,6 @@
 //! Tests of the journal through its handle.
 
+mod alike;
 mod basics;
 mod faults;
 mod full;
@@ -65,6 +66,7 @@ pub(super) fn event(run: Option<&Arc<Run>>, cycle: Option<u32>, key: Key, text: 
         reason: None,
         causation: None,
         offset: None,
+        alike: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::file::{FilterTable, PlateTable, ProfileTable, RangeTable, RangesTable, TimesTable};
+use super::super::file::{FilterTable, LiveTable, PlateTable, ProfileTable, RangeTable, RangesTable, TimesTable};
 use super::super::file::{ToleranceTable, UnitsTable};
 use super::super::{BiolectorProfile, ChannelKindKey, Filter, Plate, Range, Units};
 use super::value;
@@ -17,6 +17,9 @@ pub(super) fn biolector(table: &ProfileTable, reader: &mut Reader) -> BiolectorP
     let units = resolve_units(table.units.as_ref().map(|at| &at.value));
     let mut profile = BiolectorProfile { plates, filters, units, ..BiolectorProfile::default() };
     put(&table.ranges, &table.tolerance, table.times.as_ref().map(|at| &at.value), &mut profile, reader);
+    if let Some(at) = &table.live {
+        put_live(&at.value, &mut profile);
+    }
     profile
 }
 
@@ -31,6 +34,35 @@ pub(super) fn put(
     put_ranges(ranges.as_ref().map(|at| &at.value), profile, reader);
     put_tolerance(tolerance.as_ref().map(|at| &at.value), profile);
     put_times(times, profile);
+}
+
+/// Puts what the table says of the remote interface over what the profile says.
+pub(super) fn put_live(table: &LiveTable, profile: &mut BiolectorProfile) {
+    let live = &mut profile.live;
+    let put = |entry: Option<std::time::Duration>, field: &mut std::time::Duration| {
+        if let Some(value) = entry {
+            *field = value;
+        }
+    };
+    put(table.progress_every.as_ref().map(|at| at.value.0), &mut live.progress_every);
+    put(table.values_every.as_ref().map(|at| at.value.0), &mut live.values_every);
+    put(table.experiments_every.as_ref().map(|at| at.value.0), &mut live.experiments_every);
+    put(table.environment_every.as_ref().map(|at| at.value.0), &mut live.environment_every);
+    if let Some(at) = &table.download_running_every {
+        live.download_running_every = Some(at.value.0).filter(|every| !every.is_zero());
+    }
+    if let Some(at) = &table.max_download {
+        live.max_download_bytes = at.value.0;
+    }
+    for (entry, field) in [
+        (&table.temperature_band_c, &mut live.temperature_band_c),
+        (&table.shaker_band_rpm, &mut live.shaker_band_rpm),
+        (&table.gas_band_percent, &mut live.gas_band_percent),
+    ] {
+        if let Some(at) = entry {
+            *field = at.value.0;
+        }
+    }
 }
 
 /// `A01-F08` as first and last well, which must lie on the plate.

@@ -74,6 +74,14 @@ pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Re
     put_times(times, &mut profile);
     let own = [place("ranges", &overrides.ranges), place("tolerance", &overrides.tolerance)];
     let sets = place("file_sets", &overrides.file_sets);
+    if let Some(at) = &overrides.live {
+        match &mut profile.kind {
+            Kind::Biolector(biolector) if profile.family == Family::BiolectorXt => {
+                biolector::put_live(&at.value, biolector)
+            }
+            _ => report_foreign(profile.family, ("live", at.span.clone()), reader),
+        }
+    }
     match &mut profile.kind {
         Kind::Biolector(biolector) => {
             biolector::put(&overrides.ranges, &overrides.tolerance, times, biolector, reader);
@@ -111,6 +119,7 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
         place("liquid_classes", &table.liquid_classes),
     ];
     let zenotof = [place("file_sets", &table.file_sets)];
+    let xt = [place("live", &table.live)];
     let mut foreign = Vec::new();
     if !family.is_biolector() {
         foreign.extend(biolector);
@@ -126,6 +135,9 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
     }
     if family != Family::Zenotof {
         foreign.extend(zenotof);
+    }
+    if family != Family::BiolectorXt {
+        foreign.extend(xt);
     }
     foreign.into_iter().flatten().for_each(|found| report_foreign(family, found, reader));
 }

@@ -153,7 +153,9 @@ impl World {
                     }
                 }
                 Request::Rest(_) | Request::Manifest { .. } => {}
-                Request::Reread(_) | Request::Send { .. } => panic!("asked for something that sets have not"),
+                Request::Reread(_) | Request::Send { .. } | Request::Ask(_) => {
+                    panic!("asked for something that sets have not")
+                }
             }
         }
     }

@@ -1,0 +1,233 @@
+//! The remote interface of a BioLector XT: follows its status stream, asks what the stream does not say, fetches experiments.
+//!
+//! One task connects, and connects again for ever. While it is connected it reads the stream without a deadline (HTTP/2's
+//! own keep-alive finds a dead peer, and a stream that is silent although the run goes on is opened anew), and asks with
+//! deadlines. What comes waits in a bounded channel; when that is full the stream waits, and with it the instrument's
+//! server. Nothing here can start, stop or change anything: the client has no code for it.
+
+mod download;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use instrument_proto::biolector_xt::{
+    CoverState, CultivationValuesItem, ExperimentInfo, GetCurrentProgressResponse, GetShakerControlStatusResponse,
+    GetTemperatureControlStatusResponse, ProtocolInfo,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::settings::GrpcSettings;
+use crate::driver::SourceName;
+use crate::driver::biolector_xt::{Ask, Heard};
+use crate::link::grpc::{Failure, Kind, Waits, connect};
+use crate::profile::LiveProfile;
+use session::Session;
+
+/// What waits between the stream and the actor.
+const WAITING: usize = 4096;
+
+/// Questions of the driver that wait.
+const ASKS: usize = 64;
+
+/// What the link says.
+#[derive(Debug)]
+pub enum XtEvent {
+    /// The instrument answers; all else belongs to this opening.
+    Opened {
+        /// Where.
+        place: String,
+        /// Names the opening.
+        epoch: String,
+    },
+    /// The stream ended, or the connection.
+    Closed {
+        /// Where.
+        place: String,
+        /// Why.
+        reason: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
+    /// The instrument cannot be reached.
+    Unreachable {
+        /// Where.
+        place: String,
+        /// Why.
+        reason: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
+    /// Something came that cannot be used; the daemon goes on.
+    Faulted {
+        /// Which call or what of it.
+        what: &'static str,
+        /// What came, from whom.
+        text: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
+    /// What was faulted works.
+    Recovered {
+        /// Which call.
+        what: &'static str,
+    },
+    /// An item of the stream.
+    Heard(Heard),
+    /// How far the run is.
+    Progress(GetCurrentProgressResponse),
+    /// The experiments.
+    Experiments(Vec<ExperimentInfo>),
+    /// The protocols.
+    Protocols(Vec<ProtocolInfo>),
+    /// Current values.
+    Values(Vec<CultivationValuesItem>),
+    /// The cover.
+    Cover(CoverState),
+    /// Temperature control.
+    Temperature(GetTemperatureControlStatusResponse),
+    /// Shaker control.
+    Shaker(GetShakerControlStatusResponse),
+    /// A piece of an experiment's file.
+    File {
+        /// The source that it is.
+        source: SourceName,
+        /// The piece.
+        piece: Piece,
+    },
+    /// A download is over.
+    Downloaded {
+        /// The experiment, as it was asked for.
+        experiment: String,
+        /// Why there was nothing to read.
+        outcome: Result<(), String>,
+    },
+}
+
+/// A piece of an experiment's file, as a file driver takes it.
+#[derive(Debug)]
+pub enum Piece {
+    /// It is read from its start.
+    Opened,
+    /// A whole small member.
+    Member {
+        /// Its file name.
+        name: String,
+        /// Its content.
+        bytes: Vec<u8>,
+    },
+    /// The next bytes of the table.
+    Bytes {
+        /// Where they begin.
+        offset: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// The table of a finished experiment was read to its end.
+    Ended,
+    /// There is nothing more to read of it.
+    Gone,
+}
+
+/// What the link needs to know.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Where the interface is.
+    pub settings: GrpcSettings,
+    /// How it is asked.
+    pub live: LiveProfile,
+}
+
+/// The link, as its actor holds it.
+#[derive(Debug)]
+pub struct XtLink {
+    asks: mpsc::Sender<Ask>,
+    stop: CancellationToken,
+}
+
+impl XtLink {
+    /// Asks the instrument; while it cannot be reached nobody asks: whoever wants to know asks again at the next opening.
+    pub fn ask(&self, ask: Ask) {
+        if self.asks.try_send(ask).is_err() {
+            tracing::debug!("A question was dropped: too many wait.");
+        }
+    }
+
+    /// Stops it.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// Starts the link.
+pub fn spawn(start: Start) -> (XtLink, mpsc::Receiver<XtEvent>) {
+    let (events, receiver) = mpsc::channel(WAITING);
+    let (asks, questions) = mpsc::channel(ASKS);
+    let stop = CancellationToken::new();
+    let outlet = Outlet { events, stop: stop.clone() };
+    tokio::spawn(async move {
+        let stop = outlet.stop.clone();
+        stop.run_until_cancelled(follow(start, questions, outlet)).await;
+    });
+    (XtLink { asks, stop }, receiver)
+}
+
+/// Where events go.
+#[derive(Debug, Clone)]
+struct Outlet {
+    events: mpsc::Sender<XtEvent>,
+    stop: CancellationToken,
+}
+
+/// Nobody receives any more.
+#[derive(Debug)]
+struct Gone;
+
+impl Outlet {
+    async fn send(&self, event: XtEvent) -> Result<(), Gone> {
+        self.events.send(event).await.map_err(|_| Gone)
+    }
+}
+
+async fn follow(start: Start, mut asks: mpsc::Receiver<Ask>, outlet: Outlet) {
+    let place: Arc<str> = start.settings.endpoint().into();
+    let mut waits = Waits::default();
+    let mut memory = session::Memory::default();
+    loop {
+        let failure = match connect(&start.settings).await {
+            Err(failure) => failure,
+            Ok(connection) => {
+                // Questions of an opening that is over mean nothing in the next.
+                while asks.try_recv().is_ok() {}
+                let session = Session::new(connection, start.live, outlet.clone());
+                match session.run(&mut asks, &mut memory, &mut waits).await {
+                    Err(Gone) => return,
+                    Ok(ended) => {
+                        if ended.was_open {
+                            let Failure { reason, remedy, .. } = ended.failure;
+                            let closed = XtEvent::Closed { place: place.to_string(), reason, remedy: Some(remedy) };
+                            if outlet.send(closed).await.is_err() {
+                                return;
+                            }
+                            tokio::time::sleep(waits.next_wait()).await;
+                            continue;
+                        }
+                        ended.failure
+                    }
+                }
+            }
+        };
+        let is_strange = matches!(failure.kind, Kind::Malformed | Kind::TooLarge);
+        tracing::debug!(%place, reason = %failure.reason, is_strange, "The remote interface cannot be followed.");
+        let Failure { reason, remedy, .. } = failure;
+        let unreachable = XtEvent::Unreachable { place: place.to_string(), reason, remedy: Some(remedy) };
+        if outlet.send(unreachable).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(waits.next_wait()).await;
+    }
+}
+
+/// How long a stream may be silent while the run goes on.
+const SILENT: Duration = Duration::from_secs(60);

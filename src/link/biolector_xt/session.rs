@@ -1,0 +1,334 @@
+//! One connection: the stream, and questions beside it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use instrument_proto::biolector_xt::client::BioLectorXtRemoteControlClient;
+use instrument_proto::biolector_xt::status_update_stream_response::Update;
+use instrument_proto::biolector_xt::{CoverState, GetCurrentProgressResponse, StatusUpdateStreamResponse};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tonic::{Code, Request, Status, Streaming};
+
+use super::{Gone, Outlet, SILENT, XtEvent, download};
+use crate::driver::biolector_xt::{Ask, Heard};
+use crate::link::grpc::{Connection, Failure, Kind, Service, Waits};
+use crate::profile::LiveProfile;
+
+type Client = BioLectorXtRemoteControlClient<Service>;
+
+/// What is remembered from one connection to the next.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// When the file of a running experiment was asked for last.
+    pub running_downloaded: Option<Instant>,
+}
+
+/// How a session ended.
+pub(super) struct Ended {
+    pub failure: Failure,
+    /// Whether it had been opened.
+    pub was_open: bool,
+}
+
+/// One question's kind; of each one is under way at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Question {
+    Progress,
+    Experiments,
+    Values,
+    Cover,
+    Temperature,
+    Shaker,
+}
+
+impl Question {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Progress => "GetCurrentProgress",
+            Self::Experiments => "GetExperimentList",
+            Self::Values => "GetCultivationValues",
+            Self::Cover => "GetCoverState",
+            Self::Temperature => "GetTemperatureControlStatus",
+            Self::Shaker => "GetShakerControlStatus",
+        }
+    }
+}
+
+pub(super) struct Session {
+    connection: Connection,
+    client: Client,
+    live: LiveProfile,
+    outlet: Outlet,
+    /// Questions under way; the count says how often each was asked again meanwhile.
+    calls: JoinSet<(Question, Result<Vec<XtEvent>, Status>)>,
+    under_way: BTreeMap<Question, bool>,
+    faulted: BTreeMap<Question, bool>,
+    cover_moves: watch::Sender<bool>,
+    downloads: JoinSet<()>,
+    /// A file of a running experiment that waits for its turn.
+    waiting: Option<(String, Instant)>,
+    /// When the stream last said something, and how far the run was then.
+    spoke: Instant,
+    progress: Option<GetCurrentProgressResponse>,
+    went_on: bool,
+}
+
+impl Session {
+    pub fn new(connection: Connection, live: LiveProfile, outlet: Outlet) -> Self {
+        let most = connection.max_message();
+        let client = BioLectorXtRemoteControlClient::new(connection.service()).max_decoding_message_size(most);
+        Self {
+            connection,
+            client,
+            live,
+            outlet,
+            calls: JoinSet::new(),
+            under_way: BTreeMap::new(),
+            faulted: BTreeMap::new(),
+            cover_moves: watch::Sender::new(false),
+            downloads: JoinSet::new(),
+            waiting: None,
+            spoke: Instant::now(),
+            progress: None,
+            went_on: false,
+        }
+    }
+
+    /// Runs until the connection or the stream ends.
+    pub async fn run(
+        mut self,
+        asks: &mut mpsc::Receiver<Ask>,
+        memory: &mut Memory,
+        waits: &mut Waits,
+    ) -> Result<Ended, Gone> {
+        // The first answer shows that it is the right service, and that it lets the daemon in.
+        let experiments = match self.experiments().await {
+            Ok(experiments) => experiments,
+            Err(status) => return Ok(self.ended(&status, false)),
+        };
+        let (place, epoch) = (self.connection.peer().to_owned(), uuid::Uuid::now_v7().to_string());
+        self.outlet.send(XtEvent::Opened { place, epoch }).await?;
+        waits.reset();
+        for event in experiments {
+            self.outlet.send(event).await?;
+        }
+        let mut client = self.client.clone();
+        let mut opening = Box::pin(async move { client.status_update_stream(Request::new(())).await });
+        let mut stream: Option<Streaming<StatusUpdateStreamResponse>> = None;
+        let every = |duration: Duration| {
+            let mut ticks = interval(duration);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let mut progress = every(self.live.progress_every);
+        let mut values = every(self.live.values_every);
+        let mut experiments = every(self.live.experiments_every);
+        experiments.reset();
+        let mut look = every(Duration::from_secs(1));
+        for question in [Question::Cover, Question::Temperature, Question::Shaker] {
+            self.ask(question);
+        }
+        loop {
+            let is_opening = stream.is_none();
+            let item = async {
+                match &mut stream {
+                    Some(stream) => stream.message().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                opened = &mut opening, if is_opening => match opened {
+                    Ok(opened) => stream = Some(opened.into_inner()),
+                    Err(status) => return Ok(self.ended(&status, true)),
+                },
+                item = item => match item {
+                    Ok(Some(item)) => self.heard(item).await?,
+                    Ok(None) => {
+                        let status = Status::unavailable("the instrument ended the stream");
+                        return Ok(self.ended(&status, true));
+                    }
+                    Err(status) => {
+                        if let Some(event) = self.strange("StatusUpdateStream", &status) {
+                            self.outlet.send(event).await?;
+                        }
+                        return Ok(self.ended(&status, true));
+                    }
+                },
+                Some(ask) = asks.recv() => match ask {
+                    Ask::Progress => self.ask(Question::Progress),
+                    Ask::Experiments => self.ask(Question::Experiments),
+                    Ask::Values => self.ask(Question::Values),
+                    Ask::Download { experiment, is_finished } => self.wanted(experiment, is_finished, memory).await?,
+                },
+                Some(answer) = self.calls.join_next() => {
+                    if let Ok((question, answer)) = answer
+                        && let Some(ended) = self.answered(question, answer).await?
+                    {
+                        return Ok(ended);
+                    }
+                }
+                Some(_) = self.downloads.join_next() => {}
+                _ = progress.tick() => self.ask(Question::Progress),
+                _ = values.tick() => self.ask(Question::Values),
+                _ = experiments.tick() => self.ask(Question::Experiments),
+                _ = look.tick() => {
+                    if self.went_on && self.spoke.elapsed() > SILENT {
+                        let status = Status::unavailable("the stream is silent although the run goes on");
+                        return Ok(self.ended(&status, true));
+                    }
+                    if self.waiting.as_ref().is_some_and(|(_, due)| *due <= Instant::now())
+                        && let Some((experiment, _)) = self.waiting.take()
+                    {
+                        self.wanted(experiment, false, memory).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn ended(&self, status: &Status, was_open: bool) -> Ended {
+        Ended { failure: self.connection.failure(status), was_open }
+    }
+
+    /// What to say of an answer that is none of this service.
+    fn strange(&self, what: &'static str, status: &Status) -> Option<XtEvent> {
+        let failure = self.connection.failure(status);
+        let is_strange = matches!(failure.kind, Kind::Malformed | Kind::TooLarge);
+        is_strange.then(|| XtEvent::Faulted { what, text: format!("{what}: {failure}"), remedy: Some(failure.remedy) })
+    }
+
+    async fn heard(&mut self, item: StatusUpdateStreamResponse) -> Result<(), Gone> {
+        self.spoke = Instant::now();
+        self.went_on = false;
+        // An item of a later version of the interface.
+        let Some(update) = item.update else { return Ok(()) };
+        if let Update::CoverState(state) = &update {
+            self.cover_moves.send_replace(*state == CoverState::CovMoving as i32);
+        }
+        self.outlet.send(XtEvent::Heard(Heard { at: Timestamp::now(), update })).await
+    }
+
+    async fn experiments(&self) -> Result<Vec<XtEvent>, Status> {
+        let mut client = self.client.clone();
+        experiments(&mut client, &self.connection).await
+    }
+
+    /// Asks, unless the same is being asked: then it is asked once more after that.
+    fn ask(&mut self, question: Question) {
+        if let Some(again) = self.under_way.get_mut(&question) {
+            *again = true;
+            return;
+        }
+        self.under_way.insert(question, false);
+        let (mut client, connection) = (self.client.clone(), self.connection.clone());
+        self.calls.spawn(async move { (question, put(question, &mut client, &connection).await) });
+    }
+
+    async fn answered(
+        &mut self,
+        question: Question,
+        answer: Result<Vec<XtEvent>, Status>,
+    ) -> Result<Option<Ended>, Gone> {
+        let again = self.under_way.remove(&question).unwrap_or(false);
+        match answer {
+            Ok(events) => {
+                if self.faulted.remove(&question).is_some() {
+                    self.outlet.send(XtEvent::Recovered { what: question.name() }).await?;
+                }
+                for event in events {
+                    match &event {
+                        XtEvent::Progress(progress) => {
+                            let before = self.progress.replace(*progress);
+                            let place =
+                                |p: &GetCurrentProgressResponse| (p.cycle, p.current_channel, p.current_cultivation);
+                            self.went_on |= before.is_some_and(|before| place(&before) != place(progress));
+                        }
+                        XtEvent::Cover(cover) => {
+                            self.cover_moves.send_replace(*cover == CoverState::CovMoving);
+                        }
+                        _ => {}
+                    }
+                    self.outlet.send(event).await?;
+                }
+                if again {
+                    self.ask(question);
+                }
+            }
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unauthenticated) => {
+                return Ok(Some(self.ended(&status, true)));
+            }
+            Err(status) => {
+                // One call that fails does not end the stream.
+                if self.faulted.insert(question, true).is_none() {
+                    let failure = self.connection.failure(&status);
+                    let text = format!("{}: {failure}", question.name());
+                    let event = XtEvent::Faulted { what: question.name(), text, remedy: Some(failure.remedy) };
+                    self.outlet.send(event).await?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// An experiment's file is wanted: of one that runs only now and then, and not while the cover moves.
+    async fn wanted(&mut self, experiment: String, is_finished: bool, memory: &mut Memory) -> Result<(), Gone> {
+        if !is_finished {
+            let Some(every) = self.live.download_running_every else {
+                let outcome = Err("the profile says that the file of a running experiment is not asked for".to_owned());
+                return self.outlet.send(XtEvent::Downloaded { experiment, outcome }).await;
+            };
+            let now = Instant::now();
+            let due = memory.running_downloaded.map_or(now, |last| last + every);
+            if due > now {
+                self.waiting = Some((experiment, due));
+                return Ok(());
+            }
+            if *self.cover_moves.borrow() {
+                self.waiting = Some((experiment, now + Duration::from_secs(5)));
+                return Ok(());
+            }
+            memory.running_downloaded = Some(now);
+        }
+        let wanted = download::Wanted {
+            experiment,
+            is_finished,
+            most: self.live.max_download_bytes,
+            cover_moves: self.cover_moves.subscribe(),
+        };
+        let (client, connection, outlet) = (self.client.clone(), self.connection.clone(), self.outlet.clone());
+        self.downloads.spawn(download::run(client, connection, wanted, outlet));
+        Ok(())
+    }
+}
+
+async fn experiments(client: &mut Client, connection: &Connection) -> Result<Vec<XtEvent>, Status> {
+    let mut events = Vec::new();
+    // Only for the names of runs.
+    if let Ok(protocols) = client.get_protocols(connection.call(())).await {
+        events.push(XtEvent::Protocols(protocols.into_inner().protocols));
+    }
+    let experiments = client.get_experiment_list(connection.call(())).await?;
+    events.push(XtEvent::Experiments(experiments.into_inner().experiments));
+    Ok(events)
+}
+
+async fn put(question: Question, client: &mut Client, connection: &Connection) -> Result<Vec<XtEvent>, Status> {
+    let request = connection.call(());
+    let event = match question {
+        Question::Experiments => return experiments(client, connection).await,
+        Question::Progress => XtEvent::Progress(client.get_current_progress(request).await?.into_inner()),
+        Question::Values => XtEvent::Values(client.get_cultivation_values(request).await?.into_inner().cultivations),
+        Question::Cover => {
+            let state = client.get_cover_state(request).await?.into_inner().cover_state;
+            XtEvent::Cover(CoverState::try_from(state).unwrap_or(CoverState::CovUnknown))
+        }
+        Question::Temperature => {
+            XtEvent::Temperature(client.get_temperature_control_status(request).await?.into_inner())
+        }
+        Question::Shaker => XtEvent::Shaker(client.get_shaker_control_status(request).await?.into_inner()),
+    };
+    Ok(vec![event])
+}
