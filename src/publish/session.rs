@@ -78,6 +78,9 @@ pub(super) struct Session<'a> {
     pub(super) replays: Replays,
     pub(super) reads: JoinSet<Read>,
     pub(super) not_before: Option<Instant>,
+    /// Which devices' commands were subscribed to.
+    generation: u64,
+    commanded: watch::Receiver<u64>,
     committed: watch::Receiver<u64>,
     changed: watch::Receiver<u64>,
     stopping: Stopping,
@@ -104,6 +107,8 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         let mut committed = context.outbox.committed();
         committed.mark_changed();
+        let mut commanded = context.commands.changed();
+        commanded.mark_changed();
         let mut session = Self {
             context,
             memory,
@@ -116,6 +121,8 @@ impl<'a> Session<'a> {
             replays: Replays::new(context.settings.response_prefix.clone()),
             reads: JoinSet::new(),
             not_before: None,
+            generation: opened.generation,
+            commanded,
             committed,
             changed: context.standing.changed(),
             stopping: Stopping::No,
@@ -133,6 +140,9 @@ impl<'a> Session<'a> {
         }
         for incoming in opened.requests {
             session.requested(&incoming);
+        }
+        for publish in opened.commands {
+            session.commanded_by(publish);
         }
         session
     }
@@ -180,6 +190,7 @@ impl<'a> Session<'a> {
                         // Both are marked again for `attend`. A sender that is gone disables its branch.
                         Ok(()) = self.committed.changed() => self.committed.mark_changed(),
                         Ok(()) = self.changed.changed() => self.changed.mark_changed(),
+                        Ok(()) = self.commanded.changed() => self.commanded.mark_changed(),
                         Some(read) = self.reads.join_next() => self.read(read),
                         () = context.stop.cancelled(), if self.stopping == Stopping::No => {}
                         () = &mut wake => {}
@@ -224,6 +235,10 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let Some(below) = topic.strip_prefix(self.context.prefix.as_str()) else { return Ok(()) };
+        if Context::command_of(below).is_some() {
+            self.commanded_by(publish);
+            return Ok(());
+        }
         match about(below, &publish.payload) {
             About::Owner(device, Some(node)) if node != self.context.node.as_str() => {
                 Err(End::Doubt(format!("node `{node}` publishes for device `{device}`")))
@@ -319,6 +334,13 @@ impl<'a> Session<'a> {
                     self.changed.borrow_and_update();
                     self.shelf.changed();
                 }
+                if self.commanded.has_changed().unwrap_or(false) {
+                    self.commanded.borrow_and_update();
+                    if self.context.commands.devices().0 != self.generation {
+                        return Some(End::lost("other devices take commands now; subscribing anew"));
+                    }
+                }
+                self.answers();
                 if self.shelf.next_round(now).is_some_and(|at| at <= now) {
                     self.shelf.round(self.context.standing.retained(), now);
                 }
