@@ -63,6 +63,7 @@ async fn measure(folder: &Path) {
             reason: None,
             causation: None,
             offset: Some(u64::from(number)),
+            alike: None,
         };
         Prepared::new(&event, &origin)
     };

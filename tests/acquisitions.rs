@@ -59,8 +59,13 @@ overrides = {{ file_sets = {{ stable_for = "900ms", idle = "20s" }} }}
     }
 
     fn run(&self) -> Daemon {
+        self.run_as(binary())
+    }
+
+    /// Runs what `command` starts, which is the daemon in some surroundings.
+    fn run_as(&self, mut command: Command) -> Daemon {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).expect("a log");
-        let child = binary()
+        let child = command
             .args(["run", "--config"])
             .arg(self.path("instrumentd.toml"))
             .stdout(Stdio::null())
@@ -68,6 +73,22 @@ overrides = {{ file_sets = {{ stable_for = "900ms", idle = "20s" }} }}
             .spawn()
             .expect("it runs");
         Daemon { child }
+    }
+
+    /// Changes the configuration, for the next run.
+    fn configure(&self, from: &str, to: &str) {
+        let path = self.path("instrumentd.toml");
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert!(text.contains(from), "{from} is not in {text}");
+        std::fs::write(path, text.replace(from, to)).expect("written");
+    }
+
+    fn wait_for_log(&self, what: &str, times: usize) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.log().matches(what).count() < times {
+            assert!(Instant::now() < until, "`{what}` is not in the log: {}", self.log());
+            pause(Duration::from_millis(20));
+        }
     }
 
     fn log(&self) -> String {
@@ -279,10 +300,7 @@ fn a_batch_that_was_written_just_before_its_acquisition_ends_it_without_a_wait()
     let batches = tempfile::tempdir().expect("a folder");
     let more = format!("acquisitions = {{ batches = {{ folder = \"{}\" }} }}", batches.path().display());
     let place = Place::new("", &more);
-    // Neither the next look at the folders nor silence comes in the time of this test.
-    let config = std::fs::read_to_string(place.path("instrumentd.toml")).expect("readable");
-    let config = config.replace("\"1s\"", "\"1h\"").replace("\"900ms\"", "\"1h\"").replace("\"20s\"", "\"2h\"");
-    std::fs::write(place.path("instrumentd.toml"), config).expect("written");
+    place.neither_look_nor_silence_ends_anything();
     let _daemon = place.run();
     place.wait_journal();
     std::fs::write(batches.path().join("today.csv"), "Sample Name,Data File\r\none,S\r\n").expect("written");
@@ -293,14 +311,180 @@ fn a_batch_that_was_written_just_before_its_acquisition_ends_it_without_a_wait()
     assert!(end["data"]["evidence"].to_string().contains("expected-samples"), "{end}");
 }
 
+#[test]
+fn a_batch_that_is_changed_while_its_set_is_under_way_counts_as_it_is_now() {
+    let (Some(wiff), Some(scan)) = (real("1hpo.wiff"), real("1hpo.wiff.scan")) else { return };
+    let batches = tempfile::tempdir().expect("a folder");
+    let more = format!("acquisitions = {{ batches = {{ folder = \"{}\" }} }}", batches.path().display());
+    let place = Place::new("", &more);
+    place.neither_look_nor_silence_ends_anything();
+    let _daemon = place.run();
+    place.wait_journal();
+    let batch = batches.path().join("today.csv");
+    std::fs::write(&batch, "Sample Name,Data File\r\none,S\r\ntwo,S\r\n").expect("written");
+    std::fs::write(place.path("data").join("S.wiff"), &wiff).expect("written");
+    std::fs::write(place.path("data").join("S.wiff.scan"), &scan).expect("written");
+    place.wait_for("the start", |told| count(told, "started") == 1);
+    // Longer than a set needs that has all its samples.
+    pause(Duration::from_secs(3));
+    assert_eq!(count(&place.told(), "aborted"), 0, "a second sample is to come");
+    // The second one was taken out.
+    std::fs::write(&batch, "Sample Name,Data File\r\none,S\r\n").expect("written");
+    place.wait_for("the end", |told| count(told, "aborted") == 1);
+    let end = place.events().pop().expect("an end");
+    assert!(end["data"]["evidence"].to_string().contains("wants 1"), "{end}");
+}
+
+#[test]
+fn where_one_root_is_gone_the_others_go_on() {
+    let (Some(wiff), Some(scan), Some(single)) = (real("1hpo.wiff"), real("1hpo.wiff.scan"), real("mtbls691_1.wiff"))
+    else {
+        return;
+    };
+    let other = tempfile::tempdir().expect("a folder");
+    let (share, away) = (other.path().join("share"), other.path().join("away"));
+    std::fs::create_dir(&share).expect("made");
+    let more = format!("acquisitions.roots.share = {{ folder = \"{}\" }}", share.display());
+    let place = Place::new("", &more);
+    let _daemon = place.run();
+    place.wait_for_log("first look was there before", 2);
+    // One set is under way in each.
+    std::fs::write(place.path("data").join("S.wiff"), &wiff).expect("written");
+    std::fs::write(share.join("T.wiff"), &single[..single.len() / 2]).expect("written");
+    place.wait_for("both starts", |told| count(told, "started") == 2);
+    std::fs::rename(&share, &away).expect("renamed");
+    place.wait_for_status("disconnected");
+    std::fs::write(place.path("data").join("S.wiff.scan"), &scan).expect("written");
+    place.wait_for("the end", |told| count(told, "aborted") == 1);
+    let end = place.events().pop().expect("an end");
+    assert_eq!(
+        (&end["data"]["file_set"]["root"], &end["data"]["file_set"]["path"]),
+        (&"data".into(), &"S.wiff".into())
+    );
+    // What was away is neither gone nor incomplete, and goes on when it is back.
+    std::fs::write(away.join("T.wiff"), &single).expect("written");
+    std::fs::rename(&away, &share).expect("renamed");
+    place.wait_for("the other end", |told| count(told, "completed") == 1);
+    let told = place.told();
+    assert_eq!((count(&told, "incomplete"), count(&told, "reopened")), (0, 0), "{told:?}");
+    let end = place.events().pop().expect("an end");
+    assert_eq!(
+        (&end["data"]["file_set"]["root"], &end["data"]["file_set"]["path"]),
+        (&"share".into(), &"T.wiff".into())
+    );
+}
+
+#[test]
+fn what_is_written_over_a_copy_is_no_copy_any_more() {
+    let (Some(wiff), Some(scan), Some(single)) = (real("1hpo.wiff"), real("1hpo.wiff.scan"), real("mtbls691_1.wiff"))
+    else {
+        return;
+    };
+    let place = Place::new("", "");
+    let _daemon = place.run();
+    place.wait_journal();
+    std::fs::write(place.path("data/S.wiff"), &wiff).expect("written");
+    std::fs::write(place.path("data/S.wiff.scan"), &scan).expect("written");
+    place.wait_for("the end", |told| count(told, "aborted") == 1);
+    std::fs::write(place.path("data/T.wiff"), &wiff).expect("written");
+    place.wait_for_log("A copy of a known acquisition is left alone", 1);
+    std::fs::write(place.path("data/T.wiff"), &single).expect("written");
+    place.wait_for("the other end", |told| count(told, "completed") == 1);
+    let told = place.told();
+    assert_eq!((count(&told, "started"), count(&told, "reopened")), (2, 0), "{told:?}");
+}
+
+#[test]
+fn folders_beyond_the_kernels_limit_are_polled_and_the_log_says_how_to_raise_it() {
+    let (Some(wiff), Some(scan), Some(single)) = (real("1hpo.wiff"), real("1hpo.wiff.scan"), real("mtbls691_1.wiff"))
+    else {
+        return;
+    };
+    // The limit of a user namespace of its own: that of the machine is everybody's.
+    let limited = "echo 4 > /proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"";
+    let within = |program: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "sh", "-c", limited, program]);
+        command
+    };
+    if !within("true").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no namespace with a limit of its own is to be had");
+        return;
+    }
+    let place = Place::new("", "");
+    for number in 1..=9 {
+        std::fs::create_dir(place.path("data").join(format!("P{number}"))).expect("made");
+    }
+    let _daemon = place.run_as(within(env!("CARGO_BIN_EXE_instrumentd")));
+    place.wait_journal();
+    assert_eq!(place.log().matches("sysctl fs.inotify.max_user_watches").count(), 1, "{}", place.log());
+    // Of nine folders at most three are watched beside the root. Both acquisitions end, wherever they are.
+    std::fs::write(place.path("data/P1/S.wiff"), &wiff).expect("written");
+    std::fs::write(place.path("data/P1/S.wiff.scan"), &scan).expect("written");
+    std::fs::write(place.path("data/P9/T.wiff"), &single).expect("written");
+    place.wait_for("both ends", |told| count(told, "completed") + count(told, "aborted") == 2);
+}
+
+#[test]
+fn a_restart_while_digests_are_made_goes_on_with_the_member_that_has_none() {
+    let (Some(wiff), Some(scan)) = (real("1hpo.wiff"), real("1hpo.wiff.scan")) else { return };
+    let place = Place::new("", "acquisitions = { hash_rate = \"1 MB\", hash_parallel = 1 }");
+    place.configure("site = {", "log = { filter = \"instrumentd=debug\" }\nsite = {");
+    let daemon = place.run();
+    place.wait_journal();
+    let data = place.path("data");
+    std::fs::write(data.join("S.timeseries.data"), vec![7; 30_000_000]).expect("written");
+    std::fs::write(data.join("S.wiff"), &wiff).expect("written");
+    std::fs::write(data.join("S.wiff.scan"), &scan).expect("written");
+    let read = "a member was read for its digest";
+    place.wait_for_log(read, 2);
+    // The third takes half a minute at that rate; the two are in the journal by then.
+    pause(Duration::from_secs(2));
+    daemon.kill();
+    assert_eq!(place.log().matches(read).count(), 2, "{}", place.log());
+    place.configure("hash_rate = \"1 MB\", ", "");
+    let _daemon = place.run();
+    place.wait_for("the end", |told| count(told, "aborted") == 1);
+    let log = place.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(read)).collect();
+    for member in ["S.wiff.scan", "S.timeseries.data"] {
+        assert_eq!(lines.iter().filter(|line| line.contains(member)).count(), 1, "{member}: {lines:?}");
+    }
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let end = place.events().pop().expect("an end");
+    let members = end["data"]["file_set"]["members"].as_array().expect("members").clone();
+    assert!(members.iter().all(|member| member["sha256"].is_string()) && members.len() == 3, "{members:?}");
+}
+
 impl Place {
     /// Waits until the daemon looked for the first time.
     fn wait_journal(&self) {
-        let until = Instant::now() + Duration::from_secs(30);
-        while !self.log().contains("first look") {
-            assert!(Instant::now() < until, "it does not start: {}", self.log());
-            pause(Duration::from_millis(20));
+        self.wait_for_log("first look was there before", 1);
+    }
+
+    /// Waits until the device's last connection event is of this kind.
+    fn wait_for_status(&self, kind: &str) {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let output = binary()
+                .args(["events", "--format", "ndjson", "--type", "device.*", "--config"])
+                .arg(self.path("instrumentd.toml"))
+                .output()
+                .expect("it runs");
+            let text = String::from_utf8(output.stdout).expect("UTF-8");
+            if text.lines().last().is_some_and(|line| line.contains(&format!("device.{kind}."))) {
+                return;
+            }
+            assert!(Instant::now() < until, "not {kind}: {text}\n{}", self.log());
+            pause(Duration::from_millis(50));
         }
+    }
+
+    /// Neither the next look at the folders nor silence comes in the time of a test.
+    fn neither_look_nor_silence_ends_anything(&self) {
+        self.configure("\"1s\"", "\"1h\"");
+        self.configure("\"900ms\"", "\"1h\"");
+        self.configure("\"20s\"", "\"2h\"");
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use instrumentd::event::body::{Body, EventType};
 use instrumentd::event::cultivation::*;
-use instrumentd::event::envelope::{Origin, Recording, without_data};
+use instrumentd::event::envelope::{Origin, Recording, Twin, without_data};
 use instrumentd::event::{
     Event, EventSource, Ingest, Key, Prepared, Stamp, Subject, TimeQuality, Well, device, sampling,
 };
@@ -317,6 +317,7 @@ fn events() -> Vec<Event> {
     .into_iter()
     .chain(acquisitions::events())
     .chain(robot::events(&made))
+    .chain(refined(&run))
     .collect()
 }
 
@@ -339,6 +340,49 @@ fn origin() -> Origin {
     }
 }
 
+/// A reading as a file has it, which the journal found to be known.
+fn refined(run: &Arc<Run>) -> Vec<Event> {
+    let measured = Measured {
+        run: run.clone(),
+        plate_id: "plate-1".into(),
+        well: well(),
+        cycle: 3,
+        filterset: 2,
+        channel: "pH(HP8)".into(),
+        kind: ChannelKind::Ph,
+        elapsed_s: 1900.0,
+        value: Some(6.53),
+        value_origin: Some(ValueOrigin::Recomputed),
+        unit: "pH".into(),
+        amplitude: Some(95.36),
+        amplitude_2: None,
+        amplitude_referenced: None,
+        phase_deg: Some(27.41),
+        instrument_value: Some(6.54),
+        temperature_c: Some(29.7),
+        temperature_sensor: Some("T-MTP".into()),
+        service: None,
+        quality: Quality::Ok,
+        flags: Vec::new(),
+    };
+    let event = Event {
+        body: Body::Refined(Refined(measured)),
+        key: Key::Reading(3, 2, well()),
+        run: Some(run.clone()),
+        cycle: None,
+        closes: false,
+        subject: Subject::Well { plate: "plate-1".into(), well: well() },
+        time: Some(time()),
+        time_quality: TimeQuality::Instrument,
+        revision: 1,
+        reason: None,
+        causation: None,
+        offset: Some(4711),
+        alike: None,
+    };
+    vec![event]
+}
+
 fn rendered() -> Vec<String> {
     let origin = origin();
     let recording = Recording::new(Uuid::from_u128(9), time(), None);
@@ -349,7 +393,8 @@ fn rendered() -> Vec<String> {
             revision: event.revision,
             minted_because: None,
             span: event.closes.then_some((2, 11)),
-            twin: None,
+            twin: matches!(event.body, Body::Refined(_))
+                .then(|| Twin { id: Uuid::from_u128(17), disagrees: Some(vec!["cycle"]) }),
         };
         let text = String::from_utf8(Prepared::new(event, &origin).render(&stamp).to_vec()).expect("UTF-8");
         // The version of the program is no part of the contract.

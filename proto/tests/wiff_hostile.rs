@@ -17,6 +17,7 @@ const LIMITS: Limits = Limits {
     reads: 4000,
     stream: 1 << 20,
     sectors: 1 << 16,
+    listed: 1 << 13,
     entries: 1 << 12,
     samples: 64,
     sampled_records: 16,

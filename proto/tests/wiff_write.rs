@@ -91,6 +91,52 @@ fn every_byte_that_is_missing_at_the_end_is_counted() {
 }
 
 #[test]
+fn what_has_a_name_in_another_script_hides_nothing_else() {
+    let (bytes, scan) = set(Version::V4, 3, 20);
+    let mut file = cfb::CompoundFile::open(Cursor::new(bytes.clone())).expect("a container");
+    for name in ["Säulenofen", "温度", "Ω"] {
+        file.create_storage(format!("/SampleSubtree/{name}")).expect("a storage");
+        file.create_new_stream(format!("/SampleSubtree/{name}/Datei")).expect("a stream");
+    }
+    file.flush().expect("written");
+    let (plain, with) = (
+        read(Cursor::new(&bytes), &Limits::default()),
+        read(Cursor::new(file.into_inner().into_inner()), &Limits::default()),
+    );
+    assert_eq!(with.container.as_ref().map(|container| container.defects.clone()), Ok(vec![]));
+    assert_eq!(with.samples, plain.samples);
+    assert!(findings(&with, &scan).iter().all(Finding::is_hint));
+}
+
+#[test]
+fn a_plate_of_runs_with_a_hundred_experiments_each_is_read() {
+    let (bytes, scan) = set(Version::V4, 30, 20);
+    let mut file = cfb::CompoundFile::open(Cursor::new(bytes)).expect("a container");
+    // As many entries as each experiment of a real method has.
+    for (sample, experiment) in (1..=30).flat_map(|sample| (1..=100).map(move |experiment| (sample, experiment))) {
+        let storage = format!("/MethodSubtree/Method{sample}/DeviceMethod0/Period0/Experiment{experiment}");
+        file.create_storage_all(format!("{storage}/IonSourceParamsTable")).expect("a storage");
+        let header = {
+            let mut header = [0u8; 180];
+            header[0x7a] = 4;
+            header
+        };
+        let mut stream = file.create_new_stream(format!("{storage}/ExperimentHeader")).expect("a stream");
+        std::io::Write::write_all(&mut stream, &header).expect("written");
+        for parameter in 0..36 {
+            let path = format!("{storage}/IonSourceParamsTable/Parameter{parameter}");
+            file.create_new_stream(path).expect("a stream");
+        }
+    }
+    file.flush().expect("written");
+    let wiff = read(Cursor::new(file.into_inner().into_inner()), &Limits::default());
+    assert_eq!(wiff.container.as_ref().map(|container| container.defects.clone()), Ok(vec![]));
+    assert_eq!(wiff.samples.len(), 30);
+    assert!(wiff.samples.iter().all(|sample| sample.mode.is_ok() && sample.polarity.is_ok()));
+    assert!(findings(&wiff, &scan).iter().all(Finding::is_hint));
+}
+
+#[test]
 fn modes_and_polarities_are_read() {
     for kind in [ModeKind::Ms1, ModeKind::Dda, ModeKind::Swath, ModeKind::Prm, ModeKind::Srm, ModeKind::Unknown] {
         for polarity in [Polarity::Positive, Polarity::Negative, Polarity::Switching] {

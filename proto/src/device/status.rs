@@ -93,6 +93,7 @@ codes! {
     BAD_MESSAGE_NOT_AVAILABLE = 0x807B_0000, "BadMessageNotAvailable", "The message cannot be sent again (any more).";
     BAD_DEADBAND_FILTER_INVALID = 0x808E_0000, "BadDeadbandFilterInvalid", "A dead-band needs a number, and in percent an EURange.";
     BAD_INVALID_ARGUMENT = 0x80AB_0000, "BadInvalidArgument", "An argument makes no sense.";
+    BAD_RESPONSE_TOO_LARGE = 0x80B9_0000, "BadResponseTooLarge", "The answer would be larger than a message may be.";
     BAD_STATE_NOT_ACTIVE = 0x80BF_0000, "BadStateNotActive", "Not in this state.";
     BAD_TOO_MANY_MONITORED_ITEMS = 0x80DB_0000, "BadTooManyMonitoredItems", "As many monitored items as the server allows.";
     BAD_TOO_MANY_ARGUMENTS = 0x80E5_0000, "BadTooManyArguments", "More arguments than the method takes.";

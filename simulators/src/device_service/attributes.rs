@@ -6,6 +6,7 @@ use instrument_proto::device::v1::{
 };
 use instrument_proto::device::{NodeId, StatusCode, attribute, built_in_type, to_timestamp};
 use jiff::Timestamp;
+use prost::Message as _;
 
 use super::refusal::Refusal;
 use super::server::{Server, stamps};
@@ -24,8 +25,13 @@ impl Server {
             let text = format!("max_age_ms is {}, and must not be below 0", asked.max_age_ms);
             return Err(Refusal::new(StatusCode::BAD_MAX_AGE_INVALID, text));
         }
-        let read = |wanted| stamped(self.read_one(wanted, now).unwrap_or_else(DataValue::bad), stamps);
-        let mut results: Vec<DataValue> = asked.nodes_to_read.iter().map(read).collect();
+        let mut room = self.limits.content();
+        let mut results = Vec::with_capacity(asked.nodes_to_read.len());
+        for wanted in &asked.nodes_to_read {
+            let result = stamped(self.read_one(wanted, now).unwrap_or_else(DataValue::bad), stamps);
+            Refusal::take_room(&mut room, result.encoded_len())?;
+            results.push(result);
+        }
         if self.wrong_codes > 0 {
             self.wrong_codes -= 1;
             results.iter_mut().for_each(|result| result.status_code = 0x8DEA_D000);

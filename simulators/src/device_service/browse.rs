@@ -8,6 +8,8 @@ use instrument_proto::device::v1::{
 };
 use instrument_proto::device::{NodeId, StatusCode, label};
 
+use prost::Message as _;
+
 use super::refusal::Refusal;
 use super::server::{Cursor, Server, key};
 use super::space::{AddressSpace, Kind, Node, Variable, reference};
@@ -23,13 +25,16 @@ impl Server {
             0 => self.limits.references,
             page => page.min(self.limits.references),
         };
+        let mut room = self.limits.content();
         let mut results = Vec::with_capacity(asked.nodes_to_browse.len());
         for node in &asked.nodes_to_browse {
             let found = references(&self.space, node);
-            results.push(match found {
+            let result = match found {
                 Ok(found) => self.browse_page(found.into(), page),
                 Err(code) => refused(code),
-            });
+            };
+            Refusal::take_room(&mut room, result.encoded_len())?;
+            results.push(result);
         }
         Ok(BrowseResponse { results })
     }

@@ -13,6 +13,8 @@ pub struct Switches {
     pub malformed_messages: AtomicU32,
     /// Notification messages that are larger than the limit.
     pub oversized_messages: AtomicU32,
+    /// Notification messages that have elements besides their own that make no sense.
+    pub nonsensical_messages: AtomicU32,
     /// Streams say nothing while it is set.
     pub stalled: AtomicBool,
 }

@@ -19,6 +19,15 @@ impl Refusal {
         Self { code, text: text.into() }
     }
 
+    /// Takes the size of a result from what an answer may still have, and refuses the call when that is used up.
+    pub(super) fn take_room(room: &mut usize, size: usize) -> Result<(), Refusal> {
+        *room = room.checked_sub(size).ok_or_else(|| {
+            let text = "the answer would be larger than a message may be; ask for less at once";
+            Self::new(StatusCode::BAD_RESPONSE_TOO_LARGE, text)
+        })?;
+        Ok(())
+    }
+
     /// Refuses a call that names nothing or too much.
     pub(super) fn check_count(count: usize, most: usize) -> Result<(), Refusal> {
         match count {
@@ -36,7 +45,9 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Status {
         let code = match refusal.code {
             StatusCode::BAD_SUBSCRIPTION_ID_INVALID | StatusCode::BAD_MESSAGE_NOT_AVAILABLE => Code::NotFound,
-            StatusCode::BAD_TOO_MANY_OPERATIONS | StatusCode::BAD_TOO_MANY_SUBSCRIPTIONS => Code::ResourceExhausted,
+            StatusCode::BAD_TOO_MANY_OPERATIONS
+            | StatusCode::BAD_TOO_MANY_SUBSCRIPTIONS
+            | StatusCode::BAD_RESPONSE_TOO_LARGE => Code::ResourceExhausted,
             StatusCode::BAD_USER_ACCESS_DENIED => Code::PermissionDenied,
             StatusCode::BAD_IDENTITY_TOKEN_REJECTED => Code::Unauthenticated,
             StatusCode::BAD_NOTHING_TO_DO

@@ -11,9 +11,10 @@ use instrument_proto::device::v1::{
     AcknowledgeRequest, AcknowledgeResponse, BrowseNextRequest, BrowseRequest, BrowseResponse, CallRequest,
     CallResponse, CreateMonitoredItemsRequest, CreateMonitoredItemsResponse, CreateSubscriptionRequest,
     CreateSubscriptionResponse, DataChange, DataValue, DeleteMonitoredItemsRequest, DeleteMonitoredItemsResponse,
-    DeleteSubscriptionsRequest, DeleteSubscriptionsResponse, GetServerStatusRequest, HistoryReadRequest,
-    HistoryReadResponse, ModifySubscriptionRequest, ModifySubscriptionResponse, NotificationMessage, PublishRequest,
-    ReadRequest, ReadResponse, RepublishRequest, ServerStatus, WriteRequest, WriteResponse,
+    DeleteSubscriptionsRequest, DeleteSubscriptionsResponse, EventFields, EventNotification, GetServerStatusRequest,
+    HistoryReadRequest, HistoryReadResponse, ModifySubscriptionRequest, ModifySubscriptionResponse,
+    NotificationMessage, PublishRequest, ReadRequest, ReadResponse, RepublishRequest, ServerStatus, Variant,
+    WriteRequest, WriteResponse,
 };
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
@@ -204,6 +205,10 @@ async fn feed(shared: Arc<Shared>, stream: Stream, sender: mpsc::Sender<Result<N
                 if Switches::takes(&switches.doubled_messages) && sender.send(Ok((*message).clone())).await.is_err() {
                     return;
                 }
+                if Switches::takes(&switches.nonsensical_messages) {
+                    place.send(Ok(nonsensical(*message)));
+                    continue;
+                }
                 place.send(Ok(*message));
             }
             (Poll::End(last), _) => {
@@ -223,6 +228,21 @@ async fn feed(shared: Arc<Shared>, stream: Stream, sender: mpsc::Sender<Result<N
             }
         }
     }
+}
+
+/// The same with elements that nobody asked for, and values and times that are none.
+fn nonsensical(mut message: NotificationMessage) -> NotificationMessage {
+    let nowhen = Some(prost_types::Timestamp { seconds: i64::MIN, nanos: -7 });
+    let value = DataValue { status_code: u32::MAX, source_timestamp: nowhen, server_timestamp: nowhen, value: None };
+    message.data_changes.push(DataChange { client_handle: u32::MAX, value: Some(value) });
+    message.data_changes.push(DataChange { client_handle: u32::MAX, value: None });
+    message.events.push(EventNotification { client_handle: u32::MAX, event: None });
+    // One of its own with fields too few and of the wrong type, if it has one.
+    if let Some(client_handle) = message.events.first().map(|event| event.client_handle) {
+        let fields = vec![Variant::default(), instrument_proto::device::double(f64::NAN)];
+        message.events.push(EventNotification { client_handle, event: Some(EventFields { fields }) });
+    }
+    message
 }
 
 /// The same with a value that is larger than any message may be.

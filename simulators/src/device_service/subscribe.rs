@@ -39,10 +39,10 @@ impl Server {
     /// Times and counts as they are granted: interval, lifetime, keep-alive, notifications.
     fn terms(&self, interval: f64, lifetime: u32, keep_alive: u32, notifications: u32, enabled: bool) -> Terms {
         let limits = &self.limits;
-        let keep_alive = keep_alive.clamp(1, limits.lifetime / 3);
+        let keep_alive = keep_alive.clamp(1, (limits.lifetime / 3).max(1));
         Terms {
             interval_ms: Limits::interval(limits.publishing_ms, interval),
-            lifetime: lifetime.clamp(keep_alive.saturating_mul(3), limits.lifetime),
+            lifetime: lifetime.min(limits.lifetime).max(keep_alive.saturating_mul(3)),
             keep_alive,
             notifications: match notifications as usize {
                 0 => limits.notifications,

@@ -43,6 +43,7 @@ faults! {
     Expire, "expire", "The lifetimes of all subscriptions are over.";
     WrongStatus, "wrong-status", "The next Read and the next item that is created answer with a StatusCode that does not exist.";
     Malformed, "malformed", "The bytes of a message are none.";
+    Nonsense, "nonsense", "A notification message has elements besides its own that nobody asked for, and values and times that are none.";
     Oversized, "oversized", "A notification message is larger than the server's own limit.";
 }
 

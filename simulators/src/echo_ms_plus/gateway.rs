@@ -267,6 +267,7 @@ impl Player {
                 Fault::SequenceGap => add(&switches.lost_messages),
                 Fault::Double => add(&switches.doubled_messages),
                 Fault::Malformed => add(&switches.malformed_messages),
+                Fault::Nonsense => add(&switches.nonsensical_messages),
                 Fault::Oversized => add(&switches.oversized_messages),
                 Fault::Expire => host.with(|server, _| server.expire_all()),
                 Fault::WrongStatus => host.with(|server, _| server.answer_wrongly(1)),

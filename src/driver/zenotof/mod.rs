@@ -25,7 +25,7 @@ mod say;
 mod state;
 mod tell;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod vocabulary;
 
 use std::collections::BTreeMap;

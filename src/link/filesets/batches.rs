@@ -62,6 +62,8 @@ impl Expectations {
         };
         match expectations(&bytes, column) {
             Ok(found) => {
+                // What it said before it was changed counts no more.
+                self.expected.retain(|_, (_, batch, _)| batch != name);
                 for (stem, samples) in found {
                     // The last batch that names a file counts.
                     if self.expected.get(&stem).is_none_or(|(_, _, written)| *written <= stat.modified) {

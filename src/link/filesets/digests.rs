@@ -76,15 +76,18 @@ impl Throttle {
 
     /// Waits as long as `bytes` take at the rate.
     fn pay(&self, bytes: usize, stop: &Stop) {
-        let Some(rate) = self.rate else { return };
-        let cost = Duration::from_secs_f64(bytes as f64 / rate as f64);
-        let until = {
-            let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-            // What was not used before is not saved up.
-            *paid = (*paid).max(Instant::now()) + cost;
-            *paid
-        };
-        stop.wait_until(until);
+        if let Some(until) = self.paid_until(bytes, Instant::now()) {
+            stop.wait_until(until);
+        }
+    }
+
+    /// The moment at which somebody who read `bytes` until `now` may read on; none without a limit.
+    fn paid_until(&self, bytes: usize, now: Instant) -> Option<Instant> {
+        let cost = Duration::from_secs_f64(bytes as f64 / self.rate? as f64);
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was not used before is not saved up.
+        *paid = (*paid).max(now) + cost;
+        Some(*paid)
     }
 }
 
@@ -131,6 +134,31 @@ mod tests {
 
     fn of(path: &Path, state: MemberState) -> Result<String, DigestError> {
         sha256(path, state, &Throttle::new(None), &Stop::default())
+    }
+
+    #[test]
+    fn all_readers_together_keep_to_the_rate() {
+        const RATE: u64 = 10 << 20;
+        let throttle = Throttle::new(Some(RATE));
+        let begin = Instant::now();
+        // Four readers, each of which reads its next piece at once when it may.
+        let mut readers = [begin; 4];
+        let mut per_second = [0u64; 30];
+        for _ in 0..300 {
+            let reader = readers.iter_mut().min().expect("a reader");
+            let second = reader.duration_since(begin).as_secs() as usize;
+            per_second[second] += CHUNK as u64;
+            *reader = throttle.paid_until(CHUNK, *reader).expect("a limit");
+        }
+        // Each reader is a piece ahead at the start.
+        let most = RATE + 4 * CHUNK as u64;
+        assert!(per_second.iter().all(|bytes| *bytes <= most), "{per_second:?}");
+        let whole: u64 = per_second[..20].iter().sum();
+        assert!((20 * RATE..=20 * RATE + 4 * CHUNK as u64).contains(&whole), "{whole} bytes in 20 s");
+        // What nobody read for an hour is not made up for.
+        let later = begin + Duration::from_secs(3600);
+        assert_eq!(throttle.paid_until(CHUNK, later), Some(later + Duration::from_millis(100)));
+        assert_eq!(Throttle::new(None).paid_until(CHUNK, later), None);
     }
 
     #[test]

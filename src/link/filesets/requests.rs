@@ -4,10 +4,13 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::hashing::{Done, Job};
+use super::roots::SAFETY;
+use super::watch::{NoWatch, Watches};
 use super::worker::Worker;
 use super::{SetEvent, manifest};
 use crate::driver::set::{Hashed, MemberSeen, SetName};
 use crate::link::outlet::Stopped;
+use crate::link::place;
 
 impl Worker {
     pub(super) fn hash(&mut self, name: &SetName, members: Vec<MemberSeen>) {
@@ -27,7 +30,10 @@ impl Worker {
             return Ok(());
         }
         match done.result {
-            Ok(hashed) => self.outlet.send(SetEvent::Hashed { set: done.set, hashed }),
+            Ok(hashed) => {
+                tracing::debug!(set = %done.set, file = %done.file.display(), "a member was read for its digest");
+                self.outlet.send(SetEvent::Hashed { set: done.set, hashed })
+            }
             Err(error) => {
                 // The look finds what changed; where nothing did, the driver asks once more.
                 tracing::debug!(set = %done.set, file = %done.file.display(), %error, "no digest yet");
@@ -59,6 +65,21 @@ impl Worker {
         (set.opened, set.live, set.position.resting) = (false, false, true);
         self.open -= 1;
         self.outlet.send(SetEvent::Rested { set: name.clone(), position: set.position.to_bytes() })
+    }
+
+    /// Has the kernel tell of changes in the folder of the batch files; where it does not, they are read at each look at the roots.
+    pub(super) fn watch_batches(&mut self) {
+        let Some(batches) = self.settings.batches.as_ref().filter(|_| self.batch_watch.is_none()) else { return };
+        if place::means(self.settings.watch, &batches.folder, SAFETY).0 {
+            return;
+        }
+        let watch = Watches::new(self.ring.clone(), self.lost.clone());
+        let watch = watch.map_err(|error| NoWatch::Other(error.to_string()));
+        let watch = watch.and_then(|mut watch| watch.add(&batches.folder).map(|()| watch));
+        match watch {
+            Ok(watch) => self.batch_watch = Some(watch),
+            Err(reason) => tracing::debug!(folder = %batches.folder.display(), ?reason, "batch files are polled"),
+        }
     }
 
     /// Reads the batch files that are new; true when there were some, and the open sets were told.

@@ -252,7 +252,7 @@ impl Worker {
             let members: Vec<_> = group.members.iter().map(member).collect();
             let newest = group.members.iter().map(|(_, _, stat)| stat.modified).max().unwrap_or(i64::MIN);
             self.roots[at].newest = self.roots[at].newest.max(newest);
-            if self.claimed(&members) || self.is_copy(&name) {
+            if self.claimed(&members) || self.is_copy(&name, &members) {
                 continue;
             }
             if !self.sets.contains_key(&name) {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::SetEvent;
 use super::adopt::{FoundMember, Whose, whose};
 use super::look::look;
-use super::track::{Tracked, folder_of};
+use super::track::{Copied, Tracked, folder_of};
 use super::tree::below;
 use super::worker::Worker;
 use crate::driver::set::{Observation, SetName};
@@ -117,7 +117,7 @@ impl Worker {
             Whose::Copy(of) => {
                 tracing::info!(set = %name, %of, "A copy of a known acquisition is left alone.");
                 self.withdraw(name)?;
-                self.copies.insert(name.clone(), of);
+                self.copies.insert(name.clone(), Copied { of, members: found });
                 Ok(true)
             }
             Whose::Moved(from, members) => {
@@ -217,11 +217,13 @@ impl Worker {
         true
     }
 
-    /// Whether a place holds a copy of a set that is still where it was.
-    pub(super) fn is_copy(&mut self, name: &SetName) -> bool {
-        let Some(of) = self.copies.get(name) else { return false };
-        let original = self.sets.get(of).and_then(|set| set.position.member(Member::Wiff)).map(|(_, at, _)| at.clone());
-        if original.is_some_and(|at| self.is_there(&at)) {
+    /// Whether a place holds a copy of a set that is still where it was. What was written there since may be another acquisition.
+    pub(super) fn is_copy(&mut self, name: &SetName, members: &[FoundMember]) -> bool {
+        let Some(copied) = self.copies.get(name) else { return false };
+        let original = self.sets.get(&copied.of).and_then(|set| set.position.member(Member::Wiff));
+        let is_as_it_was =
+            members.len() == copied.members.len() && members.iter().all(|member| copied.members.contains(member));
+        if is_as_it_was && original.is_some_and(|(_, at, _)| self.is_there(at)) {
             return true;
         }
         self.copies.remove(name);
@@ -235,7 +237,7 @@ impl Worker {
         for (name, since) in missing {
             // A copy of it, or what it was renamed to, is this set from now on.
             let copies: Vec<SetName> =
-                self.copies.iter().filter(|(_, of)| **of == name).map(|(copy, _)| copy.clone()).collect();
+                self.copies.iter().filter(|(_, copied)| copied.of == name).map(|(copy, _)| copy.clone()).collect();
             for copy in &copies {
                 self.copies.remove(copy);
                 self.forget_folder(copy);

@@ -13,6 +13,15 @@ use super::tree::path_of;
 use crate::driver::set::{At, SetName};
 use crate::driver::zenotof::group::key;
 
+/// A copy of a set that is followed.
+#[derive(Debug)]
+pub struct Copied {
+    /// The set.
+    pub of: SetName,
+    /// The copy's members when that was found out.
+    pub members: Vec<FoundMember>,
+}
+
 /// A set that is followed.
 #[derive(Debug)]
 pub struct Tracked {

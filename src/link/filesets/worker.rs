@@ -15,8 +15,9 @@ use super::digests::Throttle;
 use super::hashing::{Done, Pool};
 use super::position::Position;
 use super::roots::{RootState, SAFETY, restored};
-use super::track::{Tracked, folder_of, name_of};
+use super::track::{Copied, Tracked, folder_of, name_of};
 use super::tree::{below, path_of};
+use super::watch::Watches;
 use super::{SetEvent, SetsSettings, Start};
 use crate::driver::set::{Hashed, MemberSeen, SetName};
 use crate::driver::zenotof::group::{Name, classify};
@@ -42,6 +43,9 @@ const POLL_REST: u32 = 20;
 
 /// From so many sets that wait on, the log says how far it is.
 const REPORTED_BACKLOG: usize = 1000;
+
+/// A batch file is read when nothing happened in its folder for so long: half of it would want too few samples.
+const BATCH_REST: Duration = Duration::from_millis(500);
 
 /// What wakes the thread.
 #[derive(Debug)]
@@ -80,7 +84,7 @@ pub struct Worker {
     pub(super) baseline: Baseline,
     pub(super) sets: BTreeMap<SetName, Tracked>,
     /// Copies of known sets, by the name of their place.
-    pub(super) copies: BTreeMap<SetName, SetName>,
+    pub(super) copies: BTreeMap<SetName, Copied>,
     /// Sets by who they are, those that are known.
     pub(super) by_identity: BTreeMap<String, SetName>,
     /// Sets by their files, those that are known.
@@ -97,6 +101,10 @@ pub struct Worker {
     dirty: BTreeSet<(usize, String)>,
     pub(super) pool: Pool,
     pub(super) expectations: Expectations,
+    /// The kernel's watch on their folder.
+    pub(super) batch_watch: Option<Watches>,
+    /// When the batch files are read after something happened in their folder.
+    batches_due: Option<Instant>,
     pub(super) told: Option<bool>,
     pub(super) root_trouble: Option<String>,
     pub(super) scans: u64,
@@ -163,6 +171,8 @@ impl Worker {
             dirty: BTreeSet::new(),
             pool,
             expectations: Expectations::default(),
+            batch_watch: None,
+            batches_due: None,
             told: None,
             root_trouble: None,
             scans: 0,
@@ -201,6 +211,10 @@ impl Worker {
             self.later.remove(&name);
             self.want(&name);
         }
+        if self.batches_due.is_some_and(|at| at <= now) {
+            self.batches_due = None;
+            self.read_batches()?;
+        }
         match self.choose() {
             Some(name) => self.step(&name),
             None => {
@@ -216,6 +230,7 @@ impl Worker {
         self.scan_wanted = false;
         self.dirty.clear();
         self.scan(whole)?;
+        self.watch_batches();
         self.read_batches()?;
         let now = Instant::now();
         let interval = self.settings.poll_interval;
@@ -284,8 +299,8 @@ impl Worker {
         if self.scan_wanted || !self.dirty.is_empty() {
             until = until.min(self.not_before);
         }
-        if let Some(later) = self.later.values().min() {
-            until = until.min(*later);
+        for at in self.later.values().chain(&self.batches_due) {
+            until = until.min(*at);
         }
         match self.wakes.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(wake) => self.take(wake),
@@ -300,6 +315,9 @@ impl Worker {
             Wake::Rescan => self.scan_wanted = true,
             Wake::Changed(path) => self.changed(&path),
             Wake::Listed(folder) => {
+                if self.settings.batches.as_ref().is_some_and(|batches| batches.folder == folder) {
+                    self.batches_due = Some(Instant::now() + BATCH_REST);
+                }
                 if let Some(place) = self.place_of(&folder) {
                     self.dirty.insert(place);
                 }

@@ -14,7 +14,9 @@ pub struct Limits {
     pub stream: usize,
     /// Sectors of the container in use: its tables grow with them. A million are 4 GiB in version 4 and 512 MiB in version 3.
     pub sectors: usize,
-    /// Storages and streams in the container.
+    /// Storages and streams in the container: each costs 128 bytes while its directory is read.
+    pub listed: usize,
+    /// Those among them that are kept, because something in them may be read.
     pub entries: usize,
     /// Samples to read.
     pub samples: usize,
@@ -29,6 +31,7 @@ impl Default for Limits {
             reads: 100_000,
             stream: 2 << 20,
             sectors: 1 << 20,
+            listed: 1 << 17,
             entries: 1 << 15,
             samples: 1024,
             sampled_records: 16,

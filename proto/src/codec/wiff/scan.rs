@@ -13,8 +13,8 @@ mod judge;
 
 use super::{ModeKind, Sample, SampledRecord, Unknown, Wiff};
 
-pub use judge::judge_stream;
 pub(super) use judge::looks_in_stream;
+pub use judge::{MOST_LOOKS, judge_stream};
 
 /// Length of the file header.
 pub const FILE_HEADER: u64 = 20;

@@ -6,6 +6,7 @@ use instrument_proto::device::v1::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::device_service::subscription::following;
 
 fn is_keep_alive(message: &NotificationMessage) -> bool {
     message.data_changes.is_empty() && message.events.is_empty() && message.status_change.is_none()
@@ -118,6 +119,24 @@ fn what_is_beyond_a_limit_is_refused() {
     let many = DeleteSubscriptionsRequest { subscription_ids: vec![1, 2, 3] };
     let refused = world.server.delete_subscriptions(&many, &world.me.clone(), at(0)).expect_err("three");
     assert_eq!(refused.code, StatusCode::BAD_TOO_MANY_OPERATIONS);
+}
+
+#[test]
+fn an_answer_that_would_be_too_large_is_refused() {
+    let mut world = World::new(Limits { message: 2000, ..Limits::default() });
+    let read = |count: usize| {
+        let one = ReadValueId { node_id: "i=2255".to_owned(), ..ReadValueId::default() };
+        instrument_proto::device::v1::ReadRequest { nodes_to_read: vec![one; count], ..Default::default() }
+    };
+    assert_eq!(world.server.read(&read(2), at(0)).expect("an answer").results.len(), 2);
+    let refused = world.server.read(&read(100), at(0)).expect_err("too large");
+    assert_eq!(refused.code, StatusCode::BAD_RESPONSE_TOO_LARGE);
+}
+
+#[test]
+fn after_the_highest_number_comes_one() {
+    assert_eq!(following(u32::MAX), 1);
+    assert_eq!(following(1), 2);
 }
 
 /// What happens to a server and its client.

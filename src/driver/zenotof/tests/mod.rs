@@ -2,4 +2,4 @@ mod copies;
 mod end;
 mod made;
 mod way;
-mod world;
+pub mod world;

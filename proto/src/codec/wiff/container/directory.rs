@@ -35,21 +35,43 @@ pub(super) struct Entry {
     pub(super) children: Vec<u32>,
 }
 
-/// A directory without loops, in which every entry stands once and every name is plain ASCII, as all known names are.
+/// A directory without loops, in which every entry stands once and every name is plain ASCII, as all names that are read are. What has
+/// another name is left out with all that is in it.
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) root: Entry,
     /// Everything but the root; entry 0 here has number 1 in the container.
     pub(super) entries: Vec<Entry>,
+    /// Streams that are never read: they stand in no storage here, and their sectors are theirs all the same.
+    pub(super) unread: Vec<Unread>,
 }
 
+/// A stream that is never read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unread {
+    /// Where in the file its entry stands.
+    pub(super) at: u64,
+    /// As in [`Entry`].
+    pub(super) start: u32,
+    pub(super) length: u64,
+}
+
+/// What is read of an experiment of a method. Each has some forty entries, and a method of SWATH a hundred experiments for each sample.
+const EXPERIMENT: &str = "Experiment";
+const OF_EXPERIMENT: &str = "ExperimentHeader";
+
 impl Directory {
-    /// Reads the directory's sectors, each with its place in the file.
+    /// Reads the directory's sectors, each with its place in the file; takes over `most` entries.
     ///
     /// # Errors
     /// [`Torn`] when the first entry is no root.
-    pub(super) fn read(sectors: &[(u64, Vec<u8>)], version: Version, defects: &mut Defects) -> Result<Directory, Torn> {
-        let mut raw = Raw { sectors, version, seen: Vec::new() };
+    pub(super) fn read(
+        sectors: &[(u64, Vec<u8>)],
+        version: Version,
+        most: usize,
+        defects: &mut Defects,
+    ) -> Result<Directory, Torn> {
+        let mut raw = Raw { sectors, version, most, seen: Vec::new(), unread: Vec::new() };
         let count: usize = sectors.iter().map(|(_, bytes)| bytes.len() / ENTRY).sum();
         raw.seen.resize(count, false);
         let place = sectors.first().map_or(0, |(place, _)| *place);
@@ -60,7 +82,7 @@ impl Directory {
         };
         let mut entries: Vec<Entry> = Vec::new();
         root.children = raw.children(child, &mut entries, &mut Vec::new(), defects);
-        Ok(Directory { root, entries })
+        Ok(Directory { root, entries, unread: raw.unread })
     }
 
     pub(super) fn streams(&mut self) -> impl Iterator<Item = &mut Entry> {
@@ -73,10 +95,17 @@ fn rank(name: &str) -> (usize, String) {
     (name.len(), name.to_ascii_uppercase())
 }
 
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit())
+}
+
 struct Raw<'a> {
     sectors: &'a [(u64, Vec<u8>)],
     version: Version,
+    /// How many entries are taken over.
+    most: usize,
     seen: Vec<bool>,
+    unread: Vec<Unread>,
 }
 
 impl Raw<'_> {
@@ -97,12 +126,14 @@ impl Raw<'_> {
                 return None;
             }
             let letters = bytes[..name_bytes - 2].chunks_exact(2);
-            let plain = |pair: &[u8]| pair[1] == 0 && (1..0x7f).contains(&pair[0]) && !b"/\\:!".contains(&pair[0]);
-            letters.map(|pair| plain(pair).then_some(char::from(pair[0]))).collect::<Option<String>>()?
+            let forbidden = |pair: &[u8]| pair[1] == 0 && (pair[0] == 0 || b"/\\:!".contains(&pair[0]));
+            if letters.clone().any(forbidden) {
+                return None;
+            }
+            let plain = |pair: &[u8]| pair[1] == 0 && (1..0x7f).contains(&pair[0]);
+            let name = letters.map(|pair| plain(pair).then_some(char::from(pair[0]))).collect::<Option<String>>();
+            name.filter(|name| name != "." && name != "..").unwrap_or_default()
         };
-        if name == "." || name == ".." {
-            return None;
-        }
         let length = match self.version {
             // The upper half means nothing there.
             Version::V3 => u64::from(four(120)),
@@ -121,6 +152,42 @@ impl Raw<'_> {
         Some((entry, four(68), four(72), four(76)))
     }
 
+    /// An entry that was not seen before, with its left and right neighbour and its child.
+    fn unseen(&mut self, number: u32, defects: &mut Defects) -> Option<(Entry, u32, u32, u32)> {
+        let index = number as usize;
+        let here = self.sectors.first().map_or(0, |(place, _)| *place);
+        if self.seen.get(index).copied().unwrap_or(true) || index == 0 {
+            defects.add(here, || format!("directory entry {number} is out of range or stands there twice"));
+            return None;
+        }
+        self.seen[index] = true;
+        let found = self.entry(index).filter(|(entry, ..)| matches!(entry.kind, STORAGE | STREAM));
+        if found.is_none() {
+            defects.add(here, || format!("directory entry {number} is damaged or not yet written"));
+        }
+        found
+    }
+
+    /// Goes over what is never read: an entry, and what is below it.
+    fn pass_over(&mut self, entry: &Entry, child: u32, defects: &mut Defects) {
+        let unread = |entry: &Entry| Unread { at: entry.at, start: entry.start, length: entry.length };
+        if entry.kind == STREAM {
+            return self.unread.push(unread(entry));
+        }
+        let mut left_to_see = vec![child];
+        while let Some(number) = left_to_see.pop() {
+            if number == NONE {
+                continue;
+            }
+            let Some((entry, left, right, child)) = self.unseen(number, defects) else { continue };
+            left_to_see.extend([left, right]);
+            match entry.kind {
+                STORAGE => left_to_see.push(child),
+                _ => self.unread.push(unread(&entry)),
+            }
+        }
+    }
+
     /// Takes over the entries of one storage, with everything below. Returns their numbers in order.
     fn children(
         &mut self,
@@ -130,25 +197,25 @@ impl Raw<'_> {
         defects: &mut Defects,
     ) -> Vec<u32> {
         let mut found: Vec<(u32, u32)> = Vec::new();
+        let parent = path.last().map(|parent| entries[*parent as usize].name.as_str());
+        let in_experiment = parent.and_then(|name| name.strip_prefix(EXPERIMENT)).is_some_and(is_number);
         let mut left_to_see = vec![child];
         while let Some(number) = left_to_see.pop() {
             if number == NONE {
                 continue;
             }
-            let index = number as usize;
-            let here = self.sectors.first().map_or(0, |(place, _)| *place);
-            if self.seen.get(index).copied().unwrap_or(true) || index == 0 {
-                defects.add(here, || format!("directory entry {number} is out of range or stands there twice"));
+            let Some((mut entry, left, right, child)) = self.unseen(number, defects) else { continue };
+            left_to_see.extend([left, right]);
+            // A name in another script is a device's own.
+            if entry.name.is_empty() || (in_experiment && entry.name != OF_EXPERIMENT) {
+                self.pass_over(&entry, child, defects);
                 continue;
             }
-            self.seen[index] = true;
-            let Some((mut entry, left, right, child)) =
-                self.entry(index).filter(|(entry, ..)| matches!(entry.kind, STORAGE | STREAM))
-            else {
-                defects.add(here, || format!("directory entry {number} is damaged or not yet written"));
-                continue;
-            };
-            left_to_see.extend([left, right]);
+            if entries.len() == self.most {
+                let most = self.most;
+                defects.add(entry.at, || format!("more than {most} storages and streams would have to be read"));
+                break;
+            }
             if entry.kind == STORAGE {
                 (entry.start, entry.length) = (0, 0);
             }

@@ -68,7 +68,8 @@ impl Tables {
         }
         let raw = directory_bytes(file, u32_at(&header, 48), version, limits, &chains, &mut defects)?;
         let first_mini = u32_at(&header, 60);
-        let mut directory = Directory::read(&raw, version, &mut defects)?;
+        let mut directory = Directory::read(&raw, version, limits.entries, &mut defects)?;
+        drop(raw);
         if !chains.claim(directory.root.start) {
             if directory.root.length > 0 {
                 defects
@@ -97,6 +98,16 @@ impl Tables {
                     self.defects.add(entry.at, || format!("stream '{name}' has no chain of sectors of its own"));
                 }
                 entry.start = END;
+            }
+        }
+        for unread in &self.directory.unread {
+            let owned = match unread.length {
+                0 => true,
+                length if length < MINI_CUTOFF => self.minis.claim(unread.start),
+                _ => self.chains.claim(unread.start),
+            };
+            if !owned {
+                self.defects.add(unread.at, || "a stream has no chain of sectors of its own".to_owned());
             }
         }
     }
@@ -220,14 +231,14 @@ fn directory_bytes<R: Read + Seek>(
     defects: &mut Defects,
 ) -> Result<Vec<(u64, Vec<u8>)>, Torn> {
     let length = sector_length(version) as usize;
-    let most = limits.entries.div_ceil(length / 128);
+    let most = limits.listed.div_ceil(length / ENTRY);
     let mut sectors: Vec<(u64, Vec<u8>)> = Vec::new();
     // Where even the allocation table is missing, the directory's first sector still can be there.
     let chain = std::iter::once(first).chain(chains.walk(first).skip(1));
     for sector in chain {
         let at = place(version, sector);
         if sectors.len() == most {
-            defects.add(at, || format!("the directory has more than {} entries", limits.entries));
+            defects.add(at, || format!("the directory has more than {} entries", limits.listed));
             break;
         }
         let mut buffer = vec![0; length];

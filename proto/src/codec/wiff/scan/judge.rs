@@ -11,8 +11,9 @@ const BLOCK_MARK: [u8; 4] = [0x11; 4];
 const WHOLE: u32 = 16 * 1024;
 const PART: usize = 1024;
 
-/// Scans that are looked at in all samples together.
-const MOST_LOOKS: usize = 1024;
+/// Scans that are looked at in all samples together; of each sample no more than were sampled of its index
+/// ([`super::super::Limits::sampled_records`]).
+pub const MOST_LOOKS: usize = 1024;
 
 /// A sum of 32-bit floats may differ by so much of itself.
 const SLACK: f64 = 1e-3;
@@ -40,7 +41,7 @@ impl Chain {
 
     /// The scans of a block to look at: all that are sampled, fewer where there are many samples, the last ones first.
     fn chosen<'a>(&self, block: &'a Block) -> impl Iterator<Item = &'a SampledRecord> + use<'a> {
-        let share = (MOST_LOOKS / self.blocks.len().max(1)).clamp(3, 64);
+        let share = (MOST_LOOKS / self.blocks.len().max(1)).max(3);
         let all = block.sampled.len();
         let step = all.div_ceil(share).max(1);
         let telling = block.sampled.iter().enumerate();
@@ -165,6 +166,7 @@ fn judge_data(
     findings: &mut Vec<Finding>,
 ) {
     let (mut checked, mut differing, mut first) = (0, 0, None);
+    let mut ratios = Ratios::default();
     for (look, record) in scans.filter(|(look, _)| look.length > 0) {
         let Some(data) = bytes(seen, look.offset, look.length) else {
             findings.push(Finding::NotSeen { offset: look.offset, length: look.length as u64 });
@@ -178,13 +180,44 @@ fn judge_data(
         }
         let Some(found) = sum(&record, data) else { continue };
         checked += 1;
+        ratios.add(found, record.tic);
         if (found - record.tic).abs() > SLACK * record.tic.abs().max(1.0) || found.is_nan() {
             differing += 1;
             first = first.or(Some((look.offset, record.tic, found)));
         }
     }
     if let Some((offset, stated, found)) = first {
+        // One factor for all of them: the index counts in another unit, and the data are its own.
+        let binding = binding && !ratios.are_one_factor();
         findings.push(Finding::Differs { sample, offset, stated, found, differing, checked, binding });
+    }
+}
+
+/// Sums of the data as multiples of what the index says, over scans with a signal.
+#[derive(Debug, Default)]
+struct Ratios {
+    scans: usize,
+    least: f64,
+    most: f64,
+}
+
+impl Ratios {
+    /// Fewer scans prove nothing.
+    const FEWEST: usize = 8;
+
+    fn add(&mut self, found: f64, stated: f64) {
+        let ratio = found / stated;
+        if stated > 0.0 {
+            let (least, most) = if self.scans == 0 { (f64::INFINITY, 0.0) } else { (self.least, self.most) };
+            // What is no number is no factor either.
+            self.least = if ratio.is_finite() { least.min(ratio) } else { f64::NEG_INFINITY };
+            self.most = most.max(ratio);
+            self.scans += 1;
+        }
+    }
+
+    fn are_one_factor(&self) -> bool {
+        self.scans >= Self::FEWEST && self.least > 0.0 && self.most - self.least <= 2.0 * SLACK * self.least
     }
 }
 

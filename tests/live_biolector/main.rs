@@ -1,0 +1,189 @@
+//! From outside: the daemon's binary on a BioLector XT's remote interface, whose streams are cut, whose server is restarted,
+//! while the daemon itself is killed, and whose experiment's file comes by two ways.
+#![cfg(feature = "demo")]
+
+mod server;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use instrumentd::journal::History;
+use serde_json::Value;
+use server::{Instrument, serve};
+
+/// Long enough for the slowest machine; a condition that never comes is a failure, not a slow test.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Daemon {
+    folder: tempfile::TempDir,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    fn new(address: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("results")).expect("a folder");
+        let text = format!(
+            "site = {{ id = \"lab\" }}\njournal = {{ path = \"journal.db\" }}\n\
+             [devices.xt]\nprofile = \"biolector-xt\"\ntime_zone = \"Europe/Berlin\"\n\
+             files = {{ folder = \"results\", poll_interval = \"200ms\" }}\n\
+             grpc = {{ endpoint = \"grpc://{address}\", plaintext = true }}\n\
+             [devices.xt.overrides.live]\nprogress_every = \"100ms\"\nvalues_every = \"200ms\"\nexperiments_every = \"200ms\"\n"
+        );
+        std::fs::write(folder.path().join("instrumentd.toml"), text).expect("written");
+        Self { folder, child: None }
+    }
+
+    fn start(&mut self) {
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
+        let child = Command::new(env!("CARGO_BIN_EXE_instrumentd"))
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("JOURNAL_STREAM")
+            .args(["run", "--config"])
+            .arg(self.folder.path().join("instrumentd.toml"))
+            .stderr(Stdio::from(log))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        self.child = Some(child);
+    }
+
+    /// `kill -9`.
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("killed");
+            child.wait().expect("waited for");
+        }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.folder.path().join("journal.db")
+    }
+
+    fn events(&self) -> Vec<Value> {
+        let Ok(mut history) = History::open(&self.journal()) else { return Vec::new() };
+        let mut cursor = history.cursor(None, 0, None);
+        let mut events = Vec::new();
+        while let Ok(Some(entry)) = history.next(&mut cursor) {
+            events.push(serde_json::from_slice(&entry.row.payload).expect("an event is JSON"));
+        }
+        events
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            eprintln!("the daemon's log ends with:\n{}", log.lines().rev().take(40).collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+fn of<'e>(events: &'e [Value], name: &str) -> Vec<&'e Value> {
+    let wanted = format!("instrumentd.{name}.v1");
+    events.iter().filter(|event| event["type"] == wanted.as_str()).collect()
+}
+
+async fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+type Reading = (u64, u64, String);
+
+/// How often each reading was measured.
+fn measured(events: &[Value]) -> BTreeMap<Reading, u32> {
+    let mut measured = BTreeMap::new();
+    for event in of(events, "cultivation.measured") {
+        let data = &event["data"];
+        let number = |name: &str| data[name].as_u64().expect("a number");
+        let well = data["well"].as_str().expect("a well").to_owned();
+        *measured.entry((number("cycle"), number("filterset"), well)).or_default() += 1;
+    }
+    measured
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_reading_is_measured_once_whatever_is_cut_or_killed() {
+    let instrument = Arc::new(Instrument::new(5));
+    let (address, mut serving) = serve(instrument.clone(), "127.0.0.1:0".parse().expect("an address")).await;
+    let mut daemon = Daemon::new(address);
+    daemon.start();
+    wait_for("the stream to be followed", || instrument.listeners() > 0).await;
+    let mut random = fastrand::Rng::with_seed(7);
+    let total = instrument.readings.len();
+    for at in 0..total {
+        // Paced, so that answers and readings interleave.
+        tokio::time::sleep(Duration::from_millis(4)).await;
+        assert!(instrument.measure().await);
+        match at {
+            100 | 410 => instrument.cut(),
+            170 | 520 => {
+                daemon.kill();
+                daemon.start();
+            }
+            300 => {
+                serving.abort();
+                instrument.cut();
+                let _ = serving.await;
+                (_, serving) = serve(instrument.clone(), address).await;
+            }
+            _ if random.u32(0..150) == 0 => instrument.cut(),
+            _ => {}
+        }
+    }
+    assert!(!instrument.measure().await, "the run is over");
+    wait_for("the run's end", || !of(&daemon.events(), "cultivation.completed").is_empty()).await;
+    // The operator's copy of the same file, and the daemon killed while it reads it.
+    std::fs::write(daemon.folder.path().join("results/run.zip"), &instrument.zip).expect("written");
+    let before = daemon.events().len();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    daemon.kill();
+    daemon.start();
+    wait_for("the stream to be followed", || instrument.listeners() > 0).await;
+    let read = "results/run.zip";
+    wait_for("the folder to be read", || {
+        History::open(&daemon.journal())
+            .and_then(|mut history| {
+                let device = "xt".parse().expect("a name");
+                Ok(history.sources(&device, "files").unwrap_or_default().iter().any(|s| !s.position.is_empty()))
+            })
+            .unwrap_or(false)
+    })
+    .await;
+    daemon.kill();
+    let events = daemon.events();
+    assert!(events.len() >= before, "{read}");
+
+    let told = measured(&events);
+    let made: BTreeMap<Reading, u32> = instrument
+        .readings
+        .iter()
+        .map(|one| ((u64::from(one.cycle), u64::from(one.filterset), one.well.clone()), 1))
+        .collect();
+    assert_eq!(told.len(), total);
+    assert_eq!(told, made, "each reading is measured once");
+    let raw = |event: &&&Value| !event["data"]["amplitude"].is_null();
+    let measured = of(&events, "cultivation.measured");
+    let refined = of(&events, "cultivation.refined");
+    let from_file = measured.iter().filter(raw).count();
+    let live = measured.iter().filter(|event| event["ingest"] == "live").count();
+    assert!(live > total / 3, "most are told live: {live} of {total}");
+    assert_eq!(refined.len(), total - from_file, "what was told without raw values is refined");
+    let causes = refined.iter().filter(|event| event["causationid"].is_string()).count();
+    assert_eq!(causes, refined.len());
+    let disagree = refined.iter().filter(|event| !event["data"]["disagrees"].is_null()).count();
+    assert_eq!(disagree, 0, "cycle, filter set and value were told rightly");
+    assert!(!of(&events, "device.gap").is_empty());
+    serving.abort();
+}
