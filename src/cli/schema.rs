@@ -67,10 +67,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Of::Profile { shipped: Some(name) } => shipped(&name)?.to_owned(),
         Of::Command { command } => match Command::from_name(&command) {
             Some(command) => pretty(&payload_schema(command)),
-            None => bail!(
-                "there is no command `{command}`; there are {}",
-                Command::ALL.map(Command::name).join(", ")
-            ),
+            None => bail!("there is no command `{command}`; there are {}", Command::ALL.map(Command::name).join(", ")),
         },
         Of::Event { event_type: Some(name), .. } => pretty(&data_schema(event_type(&name)?)),
         Of::Event { event_type: None, .. } => {
