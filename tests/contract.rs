@@ -17,6 +17,10 @@ use uuid::Uuid;
 
 #[path = "contract/acquisitions.rs"]
 mod acquisitions;
+#[path = "contract/echo.rs"]
+mod echo;
+#[path = "contract/ejections.rs"]
+mod ejections;
 #[path = "contract/robot.rs"]
 mod robot;
 
@@ -318,6 +322,8 @@ fn events() -> Vec<Event> {
     .chain(acquisitions::events())
     .chain(robot::events(&made))
     .chain(refined(&run))
+    .chain(echo::events())
+    .chain(ejections::events())
     .collect()
 }
 

@@ -73,8 +73,10 @@ fn profile(dialect: &Dialect) -> Arc<Profile> {
                 .as_ref()
                 .map(|marks| Marks { to_instrument: text(&marks.command), from_instrument: text(&marks.reply) });
         }
-        (Dialect::TecanSerial, Speech::Tecan(tecan)) => *tecan = TecanDialect { form: TecanForm::Rs232 },
-        (Dialect::TecanUsb, Speech::Tecan(tecan)) => *tecan = TecanDialect { form: TecanForm::Nul },
+        (Dialect::TecanSerial, Speech::Tecan(tecan)) => {
+            *tecan = TecanDialect { form: TecanForm::Rs232, syringe_ul: 1000.0 }
+        }
+        (Dialect::TecanUsb, Speech::Tecan(tecan)) => *tecan = TecanDialect { form: TecanForm::Nul, syringe_ul: 1000.0 },
         _ => panic!("another dialect than the profile's"),
     }
     profile

@@ -58,6 +58,8 @@ fn free_port() -> u16 {
 /// What a subscriber got, and when.
 pub struct Delivery {
     pub topic: String,
+    /// Whether the broker had kept it from before the subscription.
+    pub retained: bool,
     pub payload: Vec<u8>,
     pub at: Instant,
 }
@@ -80,6 +82,7 @@ pub fn subscribe(port: u16, filter: &str) -> Receiver<Delivery> {
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     let delivery = Delivery {
                         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+                        retained: publish.retain,
                         payload: publish.payload.to_vec(),
                         at: Instant::now(),
                     };
@@ -176,12 +179,13 @@ impl Drop for Daemon {
     }
 }
 
-/// Waits until the daemon has published that it is online.
+/// Waits until the daemon has published that it is online; what an earlier one left at the broker does not count.
 pub fn wait_online(deliveries: &Receiver<Delivery>, devices: usize) {
     let mut connected = std::collections::BTreeSet::new();
     while connected.len() < devices {
         let delivery = deliveries.recv_timeout(Duration::from_secs(30)).expect("the daemon comes online");
-        if delivery.topic.contains("/devices/")
+        if !delivery.retained
+            && delivery.topic.contains("/devices/")
             && delivery.topic.ends_with("/state")
             && String::from_utf8_lossy(&delivery.payload).contains("\"connected\"")
         {

@@ -152,7 +152,8 @@ impl Source {
         }
         let Some(settings) = device.files.clone() else { return Self::None };
         let (sender, events) = mpsc::channel(WAITING);
-        let start = files::Start { settings, settle: device.profile.settle, known: Vec::new(), baseline: None };
+        let (layout, settle) = (device.profile.family.layout(), device.profile.settle);
+        let start = files::Start { settings, layout, settle, known: Vec::new(), baseline: None };
         Self::Files(files::spawn(start, sender), events)
     }
 

@@ -32,6 +32,7 @@ Examples:
     --time-zone Europe/Berlin 4_BG_test.zip
   instrumentd decode --profile biolector-xt --config instrumentd.toml results/
   instrumentd decode --profile zenotof-7600 Data/ > events.ndjson
+  instrumentd decode --profile echo-liquid-handler Reports/ > events.ndjson
   instrumentd decode --profile biolector-xt --run-id 7240a390 \\
     --started-at 2023-10-06T15:54:41Z bare.csv")]
 pub struct Arguments {
@@ -55,6 +56,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             "a {} writes no files: record its line with `instrumentd capture`, decode that with `instrumentd replay`",
             settings.profile.model
         );
+    }
+    if settings.profile.family.reach() == Reach::Service {
+        bail!("a {} writes no files that are read: it is followed by `instrumentd run`", settings.profile.model);
     }
     let origin = Origin {
         source: EventSource::new(&site, &settings.id),
@@ -82,13 +86,18 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             decode_sets(path, driver, origin, &mut out, &mut progress)
                 .map(|found| (found.to_string(), found.none_is_whole()))
         }
+        Kind::Echo(_) => {
+            let driver = driver_of(&site, &settings);
+            decode(path, settings.profile.family.layout(), driver, origin, &mut out, &mut progress)
+                .map(|summary| (summary.to_string(), summary.is_empty()))
+        }
         _ => {
             let (profile, zone) = (settings.profile.clone(), settings.time_zone.clone());
             let mut context = biolector::Context::new(&site, &settings.id, profile, zone);
             context.stated_run_id = arguments.run_id;
             context.stated_start = arguments.started_at;
             let driver = Box::new(biolector::driver(context));
-            decode(path, driver, origin, &mut out, &mut progress)
+            decode(path, settings.profile.family.layout(), driver, origin, &mut out, &mut progress)
                 .map(|summary| (summary.to_string(), summary.is_empty() && !summary.refused.is_empty()))
         }
     };

@@ -81,7 +81,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// How the captured link was used: as the configuration says, else as a tap of both directions.
 fn kind(settings: &DeviceSettings) -> Kind {
     match (settings.profile.family.reach(), &settings.stream) {
-        (Reach::Files, _) => Kind::Files,
+        (Reach::Files | Reach::Service, _) => Kind::Files,
         (Reach::Stream, Some(stream)) => Kind::Stream(stream.link().into(), stream.mode),
         (Reach::Stream, None) => Kind::Stream("serial".into(), Mode::Listen { sees: Sees::Both }),
     }

@@ -46,6 +46,13 @@ pub(super) fn check(table: &DeviceTable, profile: Option<&Profile>, reader: &mut
         }
         Reach::Files => streams.iter().cloned().chain(robot.into_iter().flatten()).chain(sets).collect(),
         Reach::Stream => files.clone().into_iter().chain(sets).collect(),
+        Reach::Service => files
+            .clone()
+            .into_iter()
+            .chain(streams.iter().cloned())
+            .chain(robot.into_iter().flatten())
+            .chain(sets)
+            .collect(),
     };
     let foreign: Vec<(&str, Range<usize>)> = foreign.into_iter().chain(foreign_service).collect();
     let has_foreign_link = !foreign.is_empty();
@@ -56,6 +63,7 @@ pub(super) fn check(table: &DeviceTable, profile: Option<&Profile>, reader: &mut
             Reach::Files if has_service => "`files`, `grpc` or both",
             Reach::Files => "`files`",
             Reach::Stream => "`serial`, `tcp` or `trace`",
+            Reach::Service => "`grpc`",
         };
         reader.report(Code::WrongFamily, span, message).help(format!("instruments of this family have {links}"));
     }
@@ -76,7 +84,8 @@ pub(super) fn check(table: &DeviceTable, profile: Option<&Profile>, reader: &mut
                     .also(other.clone(), format!("`{first}`"));
             }
         }
-        Reach::Files => {}
+        Reach::Service if grpc.is_none() && !was_tried && !has_foreign_link => none(&table.span, "`grpc`", reader),
+        Reach::Files | Reach::Service => {}
     }
 }
 

@@ -215,6 +215,7 @@ fn device(
         Reach::Files if grpc.is_some() => {}
         Reach::Files => drop(files.as_ref()?),
         Reach::Stream => drop(stream.as_ref()?),
+        Reach::Service => drop(grpc.as_ref()?),
     }
     let enabled = get(&table.enabled).copied().unwrap_or(true);
     let location = get(&table.location).map(|location| location.0.clone());

@@ -3,6 +3,7 @@
 pub mod replay;
 mod sets;
 mod summary;
+mod transfers;
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -10,7 +11,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::driver::{Driver, Effects, Input, Refusal, SourceName};
+use crate::driver::{Driver, Effects, FolderLayout, Input, Refusal, SourceName};
 use crate::event::envelope::Origin;
 use crate::event::{Ingest, Prepared};
 use crate::link::files::{ReadError, read_once};
@@ -37,13 +38,14 @@ pub enum DecodeError {
     },
 }
 
-/// Reads what is at `path` once, and writes each event as a line of JSON to `out`. `progress` is told the bytes read
+/// Reads what is at `path` once, whose files are what `layout` says, and writes each event as a line of JSON to `out`. `progress` is told the bytes read
 /// and all bytes.
 ///
 /// In a folder, a source that is refused is named in the summary and the others are decoded; a single file that is
 /// refused is an error.
 pub fn decode(
     path: &Path,
+    layout: FolderLayout,
     mut driver: Box<dyn Driver>,
     origin: Origin,
     out: &mut dyn Write,
@@ -54,7 +56,7 @@ pub fn decode(
     let mut failed = None;
     let single = !path.is_dir();
     let mut origin = Origin { ingest: Ingest::Backfill, ..origin };
-    read_once(path, &mut |piece| {
+    read_once(path, layout, &mut |piece| {
         effects.clear();
         driver.handle(Input::File(piece.source, piece.input), Timestamp::UNIX_EPOCH, &mut effects);
         progress(piece.done, piece.total);
@@ -71,6 +73,9 @@ pub fn decode(
         }
         for (source, defect) in effects.defects.drain(..) {
             summary.defect(source, defect);
+        }
+        for (source, reason, text) in effects.gaps.drain(..) {
+            summary.gap(&source, reason, &text);
         }
         for (source_name, refusal) in effects.refused.drain(..) {
             if single {

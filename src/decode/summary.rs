@@ -5,6 +5,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::transfers::Transfers;
 use crate::driver::{Refusal, SourceName};
 use crate::event::cultivation::{Defect, Quality};
 use crate::event::{Body, Event};
@@ -15,7 +16,9 @@ pub struct Summary {
     /// Sources that were refused.
     pub refused: Vec<(SourceName, Refusal)>,
     runs: BTreeMap<Uuid, Run>,
+    transfers: Transfers,
     defects: BTreeMap<(SourceName, &'static str), Defect>,
+    gaps: Vec<String>,
     events: u64,
 }
 
@@ -34,6 +37,9 @@ impl Summary {
     /// Counts an event.
     pub fn count(&mut self, event: &Event) {
         self.events += 1;
+        if self.transfers.count(event) {
+            return;
+        }
         let Some(identity) = &event.run else { return };
         let run = self.runs.entry(identity.id).or_insert_with(|| Run {
             name: identity.name.clone(),
@@ -63,6 +69,11 @@ impl Summary {
         self.defects.insert((source, defect.code), defect);
     }
 
+    /// Takes what is known to be lost.
+    pub fn gap(&mut self, source: &SourceName, reason: &str, text: &str) {
+        self.gaps.push(format!("gap {reason} in {source}: {text}"));
+    }
+
     /// Whether anything was decoded at all.
     pub fn is_empty(&self) -> bool {
         self.events == 0
@@ -72,6 +83,7 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} event{}", self.events, if self.events == 1 { "" } else { "s" })?;
+        write!(f, "{}", self.transfers)?;
         for run in self.runs.values() {
             let readings: u64 = run.readings.values().sum();
             let run_name = if run.name.is_empty() { "unnamed" } else { &run.name };
@@ -102,6 +114,7 @@ impl fmt::Display for Summary {
                 defect.count, defect.first_offset, defect.text
             )?;
         }
+        self.gaps.iter().try_for_each(|gap| writeln!(f, "{gap}"))?;
         for (source, refusal) in &self.refused {
             writeln!(f, "refused {source}: {refusal}")?;
         }

@@ -22,6 +22,10 @@ pub struct Account {
     pub written: usize,
     /// `acquisition.completed` events that arrived.
     pub acquisitions: usize,
+    /// Readings that the BioLector XT made.
+    pub readings: usize,
+    /// `cultivation.measured` events of it that arrived.
+    pub measured: usize,
 }
 
 impl Account {
@@ -35,14 +39,14 @@ impl Account {
 
     /// Whether everything that could be seen of the instruments' work was told, once each.
     pub fn agrees(&self) -> bool {
-        self.samplings == self.sampled_heard && self.acquisitions == self.written
+        self.samplings == self.sampled_heard && self.acquisitions == self.written && self.measured == self.readings
     }
 
     fn row(&self, name: &str, all: u64, of: impl Fn(u64, Score) -> u64) -> String {
         let mut row = format!("\n  {name:<14}{all:>8}");
         for device in DEVICES {
             let made = self.made.get(device).copied().unwrap_or_default();
-            row += &format!("{:>12}", of(made, self.scores.of(device)));
+            row += &format!("{:>14}", of(made, self.scores.of(device)));
         }
         row
     }
@@ -53,7 +57,7 @@ impl fmt::Display for Account {
         let Self { made, scores, .. } = self;
         write!(f, "The subscriber, which knows nothing of the daemon, has counted:\n  {:<14}{:>8}", "", "all")?;
         for device in DEVICES {
-            write!(f, "{device:>12}")?;
+            write!(f, "{device:>14}")?;
         }
         f.write_str(&self.row("made", made.values().sum(), |made, _| made))?;
         f.write_str("   events in the journal")?;
@@ -75,8 +79,10 @@ impl fmt::Display for Account {
              \x20 wells sampled by the robot{:>6}{unheard}\n\
              \x20 sampling.completed        {:>6}\n\
              \x20 acquisitions written      {:>6}\n\
-             \x20 acquisition.completed     {:>6}",
-            self.sampled, self.samplings, self.written, self.acquisitions
+             \x20 acquisition.completed     {:>6}\n\
+             \x20 readings of the XT        {:>6}\n\
+             \x20 cultivation.measured      {:>6}",
+            self.sampled, self.samplings, self.written, self.acquisitions, self.readings, self.measured
         )
     }
 }
@@ -103,7 +109,10 @@ mod tests {
         };
         let told = account.to_string();
         assert!(!account.is_flawless() && account.agrees());
-        assert!(told.contains("\n  missing              2           0           2           0\n"), "{told}");
+        assert!(
+            told.contains("\n  missing              2             0             0             2             0\n"),
+            "{told}"
+        );
         assert!(told.contains("wells sampled by the robot     6   2 of them while the cable was pulled"), "{told}");
         assert!(!Account { samplings: 5, ..account.clone() }.agrees());
         let whole = Account { made: Made::from([("robolector".to_owned(), 1)]), ..account };

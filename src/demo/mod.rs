@@ -9,6 +9,7 @@ mod account;
 mod broker;
 mod cultivation;
 mod folder;
+mod live;
 mod narrator;
 mod proxy;
 mod robot;

@@ -1,5 +1,6 @@
 //! Where the story plays: the devices and the daemon's configuration.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -18,8 +19,10 @@ pub const BIOLECTOR: &str = "biolector";
 pub const ROBOLECTOR: &str = "robolector";
 /// The mass spectrometer's id.
 pub const ZENOTOF: &str = "zenotof";
+/// The id of the BioLector XT that is followed live.
+pub const BIOLECTOR_XT: &str = "biolector-xt";
 /// The devices, in the order of the story.
-pub const DEVICES: [&str; 3] = [BIOLECTOR, ROBOLECTOR, ZENOTOF];
+pub const DEVICES: [&str; 4] = [BIOLECTOR, BIOLECTOR_XT, ROBOLECTOR, ZENOTOF];
 /// Seconds of the instruments in one of ours, at the usual speed: eight hours of cultivation in a minute.
 pub const USUAL_PACE: f64 = 480.0;
 
@@ -41,8 +44,9 @@ pub fn retained_topics() -> Vec<String> {
 
 /// The configuration that the daemon gets, as a user would write it. Makes the instruments' folders.
 ///
-/// Batches are looked for at each poll, and the one of the story comes just before its acquisition.
-pub fn settings(folder: &Path, proxy: &Proxy) -> anyhow::Result<Settings> {
+/// Batches are looked for at each poll, and the one of the story comes just before its acquisition. The BioLector XT's time
+/// runs so much faster than ours that it has to be asked more often than a real one.
+pub fn settings(folder: &Path, proxy: &Proxy, xt: SocketAddr) -> anyhow::Result<Settings> {
     for name in [RESULTS, ACQUISITIONS, BATCHES] {
         std::fs::create_dir(folder.join(name)).context("cannot make the instruments' folders")?;
     }
@@ -63,6 +67,17 @@ port = {port}
 profile = "biolector-pro"
 time_zone = "UTC"
 files = {{ folder = "{RESULTS}", backfill = "all" }}
+
+[devices.{BIOLECTOR_XT}]
+profile = "biolector-xt"
+time_zone = "UTC"
+grpc = {{ endpoint = "grpc://{xt}", plaintext = true }}
+
+[devices.{BIOLECTOR_XT}.overrides.live]
+progress_every = "1s"
+values_every = "2s"
+experiments_every = "1s"
+download_running_every = "5s"
 
 [devices.{ROBOLECTOR}]
 profile = "robolector"

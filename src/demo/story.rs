@@ -13,6 +13,7 @@ use super::account::Account;
 use super::broker::{self, Place};
 use super::cultivation::Cultivation;
 use super::folder::TemporaryFolder;
+use super::live::LiveCultivation;
 use super::narrator::Narrator;
 use super::proxy::Proxy;
 use super::robot::{Robot, Sampled};
@@ -33,6 +34,9 @@ const BROKER_RETURNS: u32 = 8;
 const ACTOR_CRASHES: u64 = 11;
 /// The filter set whose first reading is the middle of a cycle.
 const MIDDLE: u64 = 3;
+/// The cycle of the BioLector XT in which its network goes, and the filter set in which it does.
+const NETWORK_GOES: u64 = 4;
+const SECOND: u64 = 2;
 /// How long to wait, after the instruments have done their last, for what is still on its way.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 /// How long a subscription on the loopback interface, or to the user's broker, may take.
@@ -55,8 +59,8 @@ pub struct Plot {
 pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
     let out = Narrator::new();
     out.plain(
-        "A simulated BioLector Pro, a robot that samples its plate, a ZenoTOF 7600 that measures the samples, the daemon,\n\
-         a broker and a subscriber, all in this process. Ctrl-C ends it.",
+        "A simulated BioLector Pro, a robot that samples its plate, a ZenoTOF 7600 that measures the samples, a BioLector XT that\n\
+         is followed live, the daemon, a broker and a subscriber, all in this process. Ctrl-C ends it.",
     )?;
     let folder = TemporaryFolder::new().context("cannot make a temporary folder")?;
     let own = plot.broker.is_none();
@@ -85,11 +89,12 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
         );
     }
     let proxy = Proxy::start(broker).await.context("cannot open a port for the proxy")?;
-    let settings = stage::settings(folder.path(), &proxy)?;
     let pace = plot.speed * stage::USUAL_PACE;
+    let live = LiveCultivation::start(pace)?;
+    let settings = stage::settings(folder.path(), &proxy, live.address())?;
     let robot = Robot::start(folder.path(), pace)?;
     let daemon = Daemon::start(settings, std::path::Path::new("the demo")).await?;
-    out.said("The daemon runs: it watches two folders, and taps the line between the robot and its control software.")?;
+    out.said("The daemon runs: it watches two folders, taps the line between the robot and its control software, and follows the BioLector XT's stream.")?;
     let story = Story {
         out,
         pace,
@@ -101,6 +106,7 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
         chapter: Chapter::default(),
         teller: Teller::default(),
         robot,
+        live,
         spectrometer: None,
     };
     let cultivation = Cultivation::begin(folder.path(), pace)?;
@@ -116,6 +122,8 @@ struct Chapter {
     broker_back: Option<(Instant, Made)>,
     /// When the actor was crashed, and how often it had been restarted before.
     crashed: Option<(Instant, u64)>,
+    /// The BioLector XT's network was taken away.
+    network_went: bool,
     /// Samplings that were told of, heard or not.
     sampled_told: usize,
     /// The BioLector's last row is written.
@@ -140,6 +148,7 @@ struct Story {
     chapter: Chapter,
     teller: Teller,
     robot: Robot,
+    live: LiveCultivation,
     spectrometer: Option<Spectrometer>,
 }
 
@@ -226,10 +235,22 @@ impl Story {
     /// Some readings are the cue for a misfortune, in the middle of a cycle when messages are under way.
     async fn act_on(&mut self, heard: &Heard) -> io::Result<()> {
         let data = &heard.data;
-        if data["well"] != "A01" || data["filterset"].as_u64() != Some(MIDDLE) {
+        if data["well"] != "A01" {
             return Ok(());
         }
-        match data["cycle"].as_u64() {
+        let (cycle, filterset) = (data["cycle"].as_u64(), data["filterset"].as_u64());
+        if heard.device == stage::BIOLECTOR_XT {
+            if cycle == Some(NETWORK_GOES) && filterset == Some(SECOND) && !self.chapter.network_went {
+                self.chapter.network_went = true;
+                self.live.lose_network();
+                self.out.act("The BioLector XT's network is away for about a cycle. It goes on measuring, and its stream has no replay.")?;
+            }
+            return Ok(());
+        }
+        if filterset != Some(MIDDLE) {
+            return Ok(());
+        }
+        match cycle {
             Some(BROKER_GOES) => {
                 self.proxy.cut();
                 self.chapter.broker_gone = true;
@@ -328,6 +349,8 @@ impl Story {
         }
         let teller = &self.teller;
         let told = teller.run_completed
+            && teller.live_run_completed
+            && teller.live_readings >= self.live.readings()
             && teller.samplings >= self.robot.heard()
             && teller.acquisitions >= spectrometer.written
             && self.chapter.broker_back.is_none()
@@ -361,6 +384,8 @@ impl Story {
             }
         };
         let sampled: Vec<Sampled> = self.robot.end().await?;
+        let readings = self.live.readings();
+        self.live.end().await?;
         hear_of_the_end(self.daemon.board()).await;
         let mut made = counted(&self.daemon.journal().devices());
         hear_out(&mut self.subscriber, &mut self.teller, &made).await;
@@ -369,6 +394,7 @@ impl Story {
         self.daemon.stop().await;
         made = counted(&journal.devices());
         hear_out(&mut self.subscriber, &mut self.teller, &made).await;
+        self.teller.refinements().map_or(Ok(()), |text| self.out.said(&text))?;
         let account = Account {
             made,
             scores: self.subscriber.scores(),
@@ -377,6 +403,8 @@ impl Story {
             samplings: self.teller.samplings,
             written,
             acquisitions: self.teller.acquisitions,
+            readings,
+            measured: self.teller.live_readings,
         };
         self.out.plain(&format!("\n{account}"))?;
         if !own_broker {
@@ -393,12 +421,11 @@ fn counted(devices: &[DeviceStatus]) -> Made {
     devices.iter().map(|kept| (kept.device.to_string(), kept.last_sequence)).collect()
 }
 
-/// Waits until the daemon has noticed that the robot's line is closed: what it makes while it stops would wait in the
-/// journal for its next start.
+/// Waits until the daemon has noticed that the robot's line is closed and the BioLector XT switched off: what it makes while
+/// it stops would wait in the journal for its next start.
 async fn hear_of_the_end(board: &Board) {
-    let robot: Option<DeviceId> = stage::ROBOLECTOR.parse().ok();
-    let is_open =
-        || robot.as_ref().and_then(|id| board.device(id)).is_some_and(|state| state.connection == "connected");
+    let lines: Vec<DeviceId> = [stage::ROBOLECTOR, stage::BIOLECTOR_XT].iter().flat_map(|id| id.parse()).collect();
+    let is_open = || lines.iter().filter_map(|id| board.device(id)).any(|state| state.connection == "connected");
     let give_up = Instant::now() + EARLY_END;
     while is_open() && Instant::now() < give_up {
         tokio::time::sleep(LOOK).await;

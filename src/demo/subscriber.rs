@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::broker::Place;
 use super::score::{Counter, Made, Scores};
+use super::stage::BIOLECTOR_XT;
 
 /// Requests of the client library that wait; there are two at most.
 const REQUESTS: usize = 8;
@@ -38,6 +39,9 @@ pub struct Heard {
     /// The CloudEvents type.
     #[serde(rename = "type")]
     pub event_type: String,
+    /// How it came to the daemon.
+    #[serde(default)]
+    pub ingest: String,
     /// The typed data.
     #[serde(default)]
     pub data: Value,
@@ -173,12 +177,14 @@ fn read(payload: &[u8], topic: &[u8], devices: &str) -> Option<(Heard, u64)> {
     Some((heard, sequence))
 }
 
-/// Whether the story needs the event: of the many readings only those of one well, and those without a value; of the
-/// robot's steps those without a beginning.
+/// Whether the story needs the event: of the many readings only those of one well, those without a value, and those of the
+/// BioLector XT, which are counted; of the robot's steps those without a beginning.
 fn worth_telling(heard: &Heard) -> bool {
     let data = &heard.data;
     match heard.event_type.as_str() {
-        "instrumentd.cultivation.measured.v1" => data["quality"] != "ok" || data["well"] == "A01",
+        "instrumentd.cultivation.measured.v1" => {
+            heard.device == BIOLECTOR_XT || data["quality"] != "ok" || data["well"] == "A01"
+        }
         "instrumentd.sampling.dispensed.v1" => is_without_aspirate(data),
         "instrumentd.cultivation.environment.v1"
         | "instrumentd.cultivation.referenced.v1"

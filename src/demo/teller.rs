@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::stage::ROBOLECTOR;
+use super::stage::{BIOLECTOR_XT, ROBOLECTOR};
 use super::subscriber::Heard;
 
 /// Puts events into words, and remembers of them what the story needs.
@@ -16,6 +16,13 @@ pub struct Teller {
     pub samplings: usize,
     /// `acquisition.completed` events.
     pub acquisitions: usize,
+    /// `cultivation.measured` events of the BioLector XT, and those of them that came after a cut of its stream.
+    pub live_readings: usize,
+    reconciled: usize,
+    /// `cultivation.refined` events of it.
+    refined: usize,
+    /// The run of the BioLector XT is over.
+    pub live_run_completed: bool,
     /// Where samplings went that are not told of yet, and what the piston took, microlitres.
     untold: Vec<(String, f64)>,
     /// Wells into which liquid came that was not seen before, and that are not told of yet.
@@ -36,6 +43,9 @@ impl Teller {
     /// Takes an event in; gives what there is to say of it at once.
     pub fn take(&mut self, heard: &Heard) -> Option<String> {
         let data = &heard.data;
+        if heard.device == BIOLECTOR_XT {
+            return self.live(heard);
+        }
         match heard.event_type.trim_start_matches("instrumentd.").trim_end_matches(".v1") {
             "cultivation.started" => {
                 let channels = data["channels"].as_array().map_or(0, Vec::len);
@@ -85,6 +95,42 @@ impl Teller {
             }
             _ => None,
         }
+    }
+
+    /// An event of the BioLector XT.
+    fn live(&mut self, heard: &Heard) -> Option<String> {
+        let data = &heard.data;
+        match heard.event_type.trim_start_matches("instrumentd.").trim_end_matches(".v1") {
+            "cultivation.measured" => {
+                self.live_readings += 1;
+                self.reconciled += usize::from(heard.ingest == "reconciled");
+                None
+            }
+            "cultivation.refined" => {
+                self.refined += 1;
+                None
+            }
+            "device.disconnected" => Some("The daemon has lost the BioLector XT's stream, and tries again.".to_owned()),
+            "device.gap" => Some(format!("A gap ({}): {}", heard.device, text(data, "text"))),
+            "cultivation.completed" | "cultivation.stopped" if !self.live_run_completed => {
+                self.live_run_completed = true;
+                Some(format!(
+                    "The BioLector XT's run is over: {} readings, {} of them fetched after its stream was cut.",
+                    self.live_readings, self.reconciled
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// What there is to say of what the BioLector XT's file added.
+    pub fn refinements(&self) -> Option<String> {
+        (self.refined > 0).then(|| {
+            format!(
+                "The BioLector XT's file, fetched when its run was over, added raw amplitudes to {} readings that had come live: `cultivation.refined`. No reading was told twice.",
+                self.refined
+            )
+        })
     }
 
     /// What there is to say of the samplings since the last time.

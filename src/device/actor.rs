@@ -5,6 +5,7 @@
 
 mod commands;
 mod files;
+mod service;
 mod sets;
 mod stream;
 mod xt;
@@ -59,6 +60,8 @@ pub struct Actor {
     refusal: Option<String>,
     last_input: Instant,
     last_sequence: u64,
+    /// The epoch of the device service in the last committed position.
+    service_epoch: String,
 }
 
 impl Actor {
@@ -89,6 +92,7 @@ impl Actor {
             refusal: None,
             last_input: Instant::now(),
             last_sequence: 0,
+            service_epoch: String::new(),
         }
     }
 
@@ -141,6 +145,7 @@ impl Actor {
                 self.take_set(event).await
             }
             Said::Stream(event) => self.take_stream(event).await,
+            Said::Service(event) => self.take_service(event).await,
             Said::Heard(items) => {
                 self.last_input = Instant::now();
                 self.take_heard(&items).await

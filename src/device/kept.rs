@@ -9,6 +9,7 @@ use super::record::Store;
 use crate::config::settings::{DeviceSettings, StreamSettings};
 use crate::driver;
 use crate::journal::{Batch, SourceUpdate, StoredSource};
+use crate::link::device_service;
 use crate::link::files::Known;
 use crate::profile::Kind;
 
@@ -19,6 +20,8 @@ pub(super) struct Kept {
     pub(super) known: Vec<Known>,
     /// The position of the line.
     pub(super) line: Option<Vec<u8>>,
+    /// The position of the device service.
+    pub(super) service: Option<Vec<u8>>,
     /// What was in the folder before the first start.
     pub(super) baseline: Option<Vec<u8>>,
     /// What is known of the device's own events.
@@ -50,6 +53,7 @@ impl Kept {
             let kept = Self {
                 known: sources(FILES)?.into_iter().map(known).collect(),
                 line: line.map(|stored| stored.position),
+                service: sources(device_service::LINK)?.pop().map(|stored| stored.position),
                 baseline: note("baseline")?,
                 own_events: note("own-events")?,
                 commands: note(COMMANDS)?,
@@ -90,6 +94,8 @@ fn decoding_of(settings: &DeviceSettings) -> String {
             let said = (settings.acquisitions.numbering, settings.acquisitions.order);
             format!("{} {zone} {:?} {said:?}", driver::zenotof::DECODING, profile.required)
         }
+        Kind::Echo(profile) => format!("{} {zone} {profile:?}", driver::echo::DECODING),
+        Kind::EchoMs(_) => driver::echo_ms::DECODING.to_owned(),
         Kind::Robolector(_) => format!("{zone} {:?} {:?}", settings.profile, settings.deck),
     }
 }

@@ -8,6 +8,7 @@ use super::actor::Line;
 use crate::driver::SourceName;
 use crate::driver::biolector_xt::Heard;
 use crate::link::biolector_xt::{XtEvent, XtLink};
+use crate::link::device_service::{ServiceEvent, ServiceInlet, ServiceLink};
 use crate::link::files::{FileLink, LinkEvent, LinkStatus};
 use crate::link::filesets::{FileSetLink, SetEvent};
 use crate::link::stream::{Inlet, StreamEvent, StreamLink};
@@ -23,6 +24,8 @@ pub enum Said {
     Sets(SetEvent),
     /// The line.
     Stream(StreamEvent),
+    /// The device service.
+    Service(ServiceEvent),
     /// The remote interface of a BioLector XT: all that its stream said meanwhile.
     Heard(Vec<Heard>),
     /// Anything else of it.
@@ -40,6 +43,8 @@ pub struct Links {
     pub stream: Option<(StreamLink, Inlet)>,
     /// What is known of the line.
     pub line: Option<Line>,
+    /// A device service.
+    pub service: Option<(ServiceLink, ServiceInlet)>,
     /// The remote interface of a BioLector XT.
     pub xt: Option<Remote>,
 }
@@ -114,6 +119,11 @@ impl Links {
         {
             return Poll::Ready(event.map(Said::Stream));
         }
+        if let Some((_, inlet)) = &mut self.service
+            && let Poll::Ready(event) = inlet.poll_next(context)
+        {
+            return Poll::Ready(event.map(Said::Service));
+        }
         if let Some(remote) = &mut self.xt
             && let Poll::Ready(said) = remote.poll(context)
         {
@@ -150,6 +160,9 @@ impl Links {
             link.stop();
         }
         if let Some((link, _)) = &self.stream {
+            link.stop();
+        }
+        if let Some((link, _)) = &self.service {
             link.stop();
         }
         if let Some(remote) = &self.xt {

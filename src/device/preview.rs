@@ -47,9 +47,16 @@ impl Preview {
     pub(super) fn print(&self, events: &[Prepared]) -> Result<(), ReadError> {
         let mut lines = Vec::new();
         for event in events {
-            let revision = match &self.history {
-                Some(history) => history.lock().unwrap_or_else(PoisonError::into_inner).revision_of(event)?,
-                None => Some(event.revision),
+            let (event, revision) = match &self.history {
+                Some(history) => {
+                    let history = history.lock().unwrap_or_else(PoisonError::into_inner);
+                    match history.instead_of(event)? {
+                        None => (event, history.revision_of(event)?),
+                        Some(None) => (event, None),
+                        Some(Some(instead)) => (instead, history.revision_of(instead)?),
+                    }
+                }
+                None => (event, Some(event.revision)),
             };
             match revision {
                 Some(revision) => {

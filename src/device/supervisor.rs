@@ -22,6 +22,7 @@ use crate::driver::{self, Driver, Mode, Sees};
 use crate::event::envelope::Origin;
 use crate::event::{EventSource, Ingest, SiteId};
 use crate::link::biolector_xt;
+use crate::link::device_service;
 use crate::link::files::Start;
 use crate::link::filesets;
 use crate::link::stream;
@@ -279,6 +280,12 @@ pub fn driver_of(site: &SiteId, settings: &DeviceSettings) -> Box<dyn Driver> {
             let context = driver::robolector::Context::new(site, &settings.id, profile, zone, deck);
             Box::new(driver::robolector::driver(context))
         }
+        Kind::Echo(model) => {
+            Box::new(driver::echo::driver(driver::echo::Context::new(site, &settings.id, model.clone(), zone)))
+        }
+        Kind::EchoMs(profile) => {
+            Box::new(driver::echo_ms::driver(driver::echo_ms::Context::new(site, &settings.id, profile.order)))
+        }
         Kind::Zenotof(model) => {
             let said = driver::zenotof::Settings {
                 numbering: settings.acquisitions.numbering,
@@ -309,8 +316,14 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         let (known, baseline) = (std::mem::take(&mut kept.known), kept.baseline.take());
         // When it is full, the link's thread waits: files can wait.
         let (sender, events) = mpsc::channel(INPUTS);
-        let start = Start { settings: files, settle: settings.profile.settle, known, baseline };
+        let (layout, settle) = (settings.profile.family.layout(), settings.profile.settle);
+        let start = Start { settings: files, layout, settle, known, baseline };
         links.files = Some((crate::link::files::spawn(start, sender), events));
+    }
+    if let (Some(grpc), Kind::EchoMs(_)) = (settings.grpc.clone(), &settings.profile.kind) {
+        let start =
+            device_service::Start { settings: grpc, wanted: driver::echo_ms::WANTED, position: kept.service.take() };
+        links.service = Some(device_service::spawn(start));
     }
     if let (Some(grpc), Kind::Biolector(profile)) = (settings.grpc.clone(), &settings.profile.kind) {
         links.xt = Some(Remote::new(biolector_xt::spawn(biolector_xt::Start { settings: grpc, live: profile.live })));

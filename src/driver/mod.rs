@@ -5,7 +5,10 @@
 
 pub mod biolector;
 pub mod biolector_xt;
+pub mod echo;
+pub mod echo_ms;
 pub mod robolector;
+pub mod service;
 pub mod set;
 pub mod zenotof;
 
@@ -31,6 +34,16 @@ pub enum SourceKind {
     Parts,
 }
 
+/// What the files of a watched folder are to its link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FolderLayout {
+    /// Result files that grow: csv tables, zip and unpacked exports, headers with parts.
+    #[default]
+    Results,
+    /// Reports that come whole: each csv and each xml is one.
+    Reports,
+}
+
 /// The source under which worklists come to a driver.
 pub const WORKLISTS: &str = "worklists";
 
@@ -46,6 +59,8 @@ pub enum Input<'a> {
     Xt(biolector_xt::XtInput<'a>),
     /// From a set of files.
     Set(&'a set::SetName, set::SetInput<'a>),
+    /// From a device service.
+    Service(&'a SourceName, service::ServiceInput<'a>),
     /// A timer that the driver set has run out.
     Timer(&'a Timer),
 }

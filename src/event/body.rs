@@ -133,6 +133,16 @@ event_types! {
     TransferCompleted(transfer::Completed) = "transfer"/"completed";
     /// Moving liquid from plate to plate failed.
     TransferFailed(transfer::Failed) = "transfer"/"failed";
+    /// A well of a source plate was surveyed.
+    EjectionSurveyed(ejection::Surveyed) = "ejection"/"surveyed";
+    /// A run of acoustic ejections into a mass spectrometer began.
+    EjectionRunStarted(ejection::RunStarted) = "ejection"/"run-started";
+    /// A sample or marker was ejected.
+    EjectionEjected(ejection::Shot) = "ejection"/"ejected";
+    /// A sample or marker was to be ejected and was not.
+    EjectionFailed(ejection::Shot) = "ejection"/"failed";
+    /// A run of acoustic ejections ended.
+    EjectionRunCompleted(ejection::RunCompleted) = "ejection"/"run-completed";
     /// A shot list was given.
     EjectionPlanned(ejection::Planned) = "ejection"/"planned";
     /// An acquisition began.
@@ -158,6 +168,8 @@ impl Body {
     pub fn sample_id(&self) -> Option<&str> {
         match self {
             Self::SamplingCompleted(completed) => Some(&completed.sample.id),
+            Self::EjectionEjected(shot) | Self::EjectionFailed(shot) => shot.sample_id.as_deref(),
+            Self::TransferCompleted(completed) => completed.reported.sample_id.as_deref().filter(|id| is_sample_id(id)),
             _ => None,
         }
     }
@@ -170,6 +182,11 @@ impl Body {
             _ => None,
         }
     }
+}
+
+/// Whether it has the form of a sample's id, `[A-Za-z0-9-]{1,40}`: a liquid handler's operator types what he likes.
+fn is_sample_id(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 impl EventType {

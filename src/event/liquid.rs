@@ -130,6 +130,38 @@ pub enum LiquidFlag {
     AfterGap,
     /// The worklist says otherwise.
     WorklistMismatch,
+    /// Less was transferred than was asked for.
+    UnderDelivered,
+    /// A volume is no whole number of the instrument's droplets.
+    PartDroplet,
+    /// A volume cannot be read and is absent.
+    DamagedVolume,
+    /// The time is written in a way that the instrument never writes (a spreadsheet saved the file): it is not used.
+    DamagedTime,
+    /// Only the time of day is written; its date follows from the end of the run.
+    DateDerived,
+    /// Only the time of day is written, and no date follows for it: it is not used.
+    DateUnknown,
+    /// The times of the run contradict each other, or its end: they are not used.
+    TimeContradiction,
+    /// The local time happened twice (clock set back); the earlier one was taken.
+    AmbiguousLocalTime,
+    /// The local time never happened (clock set forward); the later reading was taken.
+    SkippedLocalTime,
+}
+
+/// What an instrument takes a fluid for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Fluid {
+    /// The kind as the instrument names it: `AQ`, `DMSO`, `Glycerol` …
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Arc<str>>,
+    /// How much of that it holds, in the instrument's unit; for DMSO percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub composition: Option<f64>,
+    /// The unit of the composition, where the instrument names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Arc<str>>,
 }
 
 /// One error that the instrument reported.

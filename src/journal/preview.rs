@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::batch::{DeviceStatus, StoredSource};
+use super::facts;
 use super::history::History;
 use super::read::ReadError;
 use crate::event::{DeviceId, Prepared};
@@ -48,6 +49,22 @@ impl History {
                     Some(_) => revision += 1,
                 }
             }
+        };
+        find().map_err(|source| self.failed(source))
+    }
+
+    /// What would be recorded instead of an event whose fact another way has told of: `Some(None)` is nothing, `None` the
+    /// event itself.
+    pub fn instead_of<'e>(&self, event: &'e Prepared) -> Result<Option<Option<&'e Prepared>>, ReadError> {
+        let Some(alike) = &event.alike else { return Ok(None) };
+        let find = || {
+            // A journal of an older program knows no facts.
+            let connection = &self.reader.connection;
+            if !connection.table_exists(None, "facts")? {
+                return Ok(None);
+            }
+            let told = facts::find(connection, event, alike)?;
+            Ok(matches!(told, facts::Told::Same(_)).then(|| alike.instead.as_deref()))
         };
         find().map_err(|source| self.failed(source))
     }

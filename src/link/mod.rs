@@ -6,6 +6,7 @@
 mod backoff;
 mod baseline;
 pub mod biolector_xt;
+pub mod device_service;
 mod digest;
 pub(crate) mod disk;
 pub mod files;

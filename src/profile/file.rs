@@ -7,6 +7,7 @@ use crate::config::quantities::{Lasting, Size};
 use crate::config::reader::{At, Named};
 use crate::config::tables::tables;
 use crate::config::values::{Number, OneOf, Positive, Text, Whole};
+use crate::driver::zenotof::ejection::Order;
 use crate::event::cultivation::ChannelKind;
 
 /// Milliseconds in an hour and a day.
@@ -52,8 +53,12 @@ tables! {
         may liquid_classes: Vec<At<LiquidClassTable>>;
         /// ZenoTOF: when a set of files is complete.
         may file_sets: FileSetsTable;
+        /// Echo MS: in which order a shot list is worked off where the instrument does not tell.
+        may ejection_order: OneOf<Order> = "serpentine";
         /// BioLector XT: how its remote interface is asked.
         may live: LiveTable;
+        /// Echo liquid handler: its droplets, plates and barcodes.
+        may acoustic: AcousticTable;
     }
 
     /// Values of a profile that are different for one device.
@@ -66,6 +71,8 @@ tables! {
         may times: TimesTable;
         /// ZenoTOF: when a set of files is complete.
         may file_sets: FileSetsTable;
+        /// Echo MS: in which order a shot list is worked off where the instrument does not tell.
+        may ejection_order: OneOf<Order> = "serpentine";
         /// BioLector XT: how its remote interface is asked.
         may live: LiveTable;
     }
@@ -297,5 +304,23 @@ tables! {
         may idle: Lasting<100, DAY> = "15m";
         /// How long a `.wiff.scan` may stay an empty header before the set is incomplete.
         may conversion: Lasting<100, { 30 * DAY }> = "24h";
+    }
+
+    /// Droplets, plates and barcodes of an acoustic liquid handler.
+    pub struct AcousticTable, unknown keys Refused {
+        /// How large droplets are, by model.
+        may droplets: Vec<At<DropletTable>>;
+        /// How many wells plates have; by default 96, 384 and 1536.
+        may plate_formats: Vec<At<Whole<1, 1536>>>;
+        /// What stands in the place of a barcode where none was read; by default `UnknownBarCode`.
+        may placeholder_barcodes: Vec<At<Text<64>>>;
+    }
+
+    /// The droplets of a model.
+    pub struct DropletTable, unknown keys Refused {
+        /// How the model's name begins in reports.
+        must model: Text<64>;
+        /// The volume of a droplet, in nanolitres.
+        must nl: Positive;
     }
 }

@@ -4,6 +4,8 @@
 
 pub mod biolector;
 pub mod deck;
+pub mod echo;
+pub mod echo_ms;
 pub mod file;
 mod resolve;
 pub mod robolector;
@@ -16,8 +18,11 @@ pub mod zenotof;
 use std::time::Duration;
 
 use crate::config::values::Choice;
+use crate::driver::FolderLayout;
 
 pub use biolector::{BiolectorProfile, ChannelKindKey, Filter, LiveProfile, Plate, Range, TimeTrust, Tolerance, Units};
+pub use echo::EchoProfile;
+pub use echo_ms::EchoMsProfile;
 pub(crate) use resolve::put_line;
 pub use resolve::{overridden, parse};
 pub use robolector::RobolectorProfile;
@@ -54,6 +59,10 @@ pub enum Kind {
     Robolector(RobolectorProfile),
     /// A ZenoTOF.
     Zenotof(ZenotofProfile),
+    /// An Echo liquid handler.
+    Echo(EchoProfile),
+    /// An Echo MS.
+    EchoMs(EchoMsProfile),
 }
 
 impl Profile {
@@ -97,20 +106,35 @@ pub enum Family {
     RobolectorTecan,
     /// ZenoTOF with SCIEX OS: sets of `.wiff`, `.wiff2` and `.wiff.scan` files.
     Zenotof,
+    /// Echo acoustic liquid handler: surveys and reports of transfers, csv and xml.
+    EchoLiquidHandler,
+    /// Echo MS behind a gateway with the device service.
+    EchoMs,
 }
 
 impl Family {
     /// How devices of this family are reached.
     pub fn reach(self) -> Reach {
         match self {
-            Self::BiolectorOne | Self::BiolectorPro | Self::BiolectorXt | Self::Zenotof => Reach::Files,
+            Self::BiolectorOne | Self::BiolectorPro | Self::BiolectorXt | Self::Zenotof | Self::EchoLiquidHandler => {
+                Reach::Files
+            }
             Self::RobolectorStar | Self::RobolectorTecan => Reach::Stream,
+            Self::EchoMs => Reach::Service,
+        }
+    }
+
+    /// What the files of its folder are to the link.
+    pub fn layout(self) -> FolderLayout {
+        match self {
+            Self::EchoLiquidHandler => FolderLayout::Reports,
+            _ => FolderLayout::Results,
         }
     }
 
     /// Whether devices of this family have a gRPC service.
     pub fn has_service(self) -> bool {
-        self == Self::BiolectorXt
+        matches!(self, Self::BiolectorXt | Self::EchoMs)
     }
 
     /// Whether it is one of the BioLectors.
@@ -131,6 +155,8 @@ pub enum Reach {
     Files,
     /// One line: a serial port, a TCP connection, or a trace of one.
     Stream,
+    /// A gRPC service alone.
+    Service,
 }
 
 impl Choice for Family {
@@ -141,6 +167,12 @@ impl Choice for Family {
         ("biolector-xt", Self::BiolectorXt, "BioLector XT: zip, unpacked folder or bare csv"),
         ("robolector-star", Self::RobolectorStar, "RoboLector's robot, in Hamilton's STAR firmware protocol"),
         ("robolector-tecan", Self::RobolectorTecan, "RoboLector's robot, in Tecan's Genesis or Freedom EVO protocol"),
+        ("echo-ms", Self::EchoMs, "Echo MS behind a gateway with the device service"),
         ("zenotof", Self::Zenotof, "ZenoTOF with SCIEX OS: sets of .wiff, .wiff2 and .wiff.scan files"),
+        (
+            "echo-liquid-handler",
+            Self::EchoLiquidHandler,
+            "Echo acoustic liquid handler: surveys and reports of transfers, csv and xml",
+        ),
     ];
 }

@@ -10,10 +10,12 @@ use crate::config::problem::{Problem, Problems};
 use crate::event::ids::is_valid_name;
 
 /// Name and text of each shipped profile.
-const TEXTS: [(&str, &str); 6] = [
+const TEXTS: [(&str, &str); 8] = [
     ("biolector-1", include_str!("../../device-profiles/biolector-1.toml")),
     ("biolector-pro", include_str!("../../device-profiles/biolector-pro.toml")),
     ("biolector-xt", include_str!("../../device-profiles/biolector-xt.toml")),
+    ("echo-liquid-handler", include_str!("../../device-profiles/echo-liquid-handler.toml")),
+    ("echo-ms-plus", include_str!("../../device-profiles/echo-ms-plus.toml")),
     ("robolector", include_str!("../../device-profiles/robolector.toml")),
     ("robolector-tecan", include_str!("../../device-profiles/robolector-tecan.toml")),
     ("zenotof-7600", include_str!("../../device-profiles/zenotof-7600.toml")),

@@ -21,7 +21,13 @@ fn every_shipped_profile_is_valid_and_complete() {
                 let flower = &robot.labware["flowerplate-48"];
                 assert_eq!((flower.rows, flower.columns, flower.well_max_ul), (6, 8, Some(3200.0)), "{name}");
             }
+            Kind::EchoMs(echo) => assert_eq!(echo, &crate::profile::EchoMsProfile::default(), "{name}"),
             Kind::Zenotof(zenotof) => assert_eq!(zenotof, &ZenotofProfile::default(), "{name}"),
+            Kind::Echo(echo) => {
+                assert_eq!((echo.droplet_nl("Echo 525"), echo.droplet_nl("Echo 650T")), (Some(25.0), Some(2.5)));
+                assert!(echo.is_placeholder("unknownbarcode") && !echo.is_placeholder("SRC1"), "{name}");
+                assert_eq!(echo.plate_formats, EchoProfile::default().plate_formats, "{name}");
+            }
         }
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::PublishProperties;
+use rumqttc::v5::Request;
+use rumqttc::v5::mqttbytes::v5::{Publish, PublishProperties};
+use rumqttc::v5::mqttbytes::{QoS, valid_topic};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
@@ -32,7 +33,7 @@ impl Session<'_> {
     /// Fills the window: retained topics first, then rows in turn, then answers to requests.
     pub(super) fn fill(&mut self, now: Instant) -> Result<(), End> {
         self.read_ahead(now);
-        while self.window.has_room() {
+        while self.window.wants() && !self.wire.is_full() {
             if let Some(message) = self.shelf.next() {
                 self.publish_retained(message)?;
             } else if let Some(next) = self.rows.next(now) {
@@ -206,10 +207,13 @@ impl Session<'_> {
         properties: PublishProperties,
         item: Item,
     ) -> Result<(), End> {
-        // The channel holds more than the window, so that only an invalid topic or the library's end fails here.
-        self.client
-            .try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties)
-            .map_err(|_| End::lost("the client library takes no message"))?;
+        if !valid_topic(&topic) {
+            return Err(End::lost(format!("`{topic}` is no topic to publish to")));
+        }
+        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload, Some(properties));
+        publish.retain = retain;
+        let sent = self.wire.send(Request::Publish(publish));
+        sent.map_err(|error| End::lost(format!("a message cannot be sent: {error}")))?;
         self.window.hand_over(item);
         Ok(())
     }

@@ -9,7 +9,8 @@
 //! publisher   connects, waits, tries again; stands by while another instance publishes
 //! ├ connect   options of one connection: credentials, TLS, session, will
 //! ├ opening   CONNACK's limits, who else publishes for our devices, the request topic
-//! └ session   the loop: takes acknowledgements, ends cleanly; fill: hands messages over, reads ahead
+//! ├ session   the loop: takes acknowledgements, ends cleanly; fill: hands messages over, reads ahead
+//! └ wire      the connection: rumqttc's packets, written in bunches
 //!   ├ window    which message an acknowledgement is for      (pure)
 //!   ├ rows      whose turn it is; cursor: one device's rows  (pure)
 //!   ├ retained  which retained topics are due                (pure)
@@ -37,6 +38,7 @@ mod rows;
 mod session;
 mod status;
 mod window;
+mod wire;
 
 use std::sync::Arc;
 

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, RetainForwardRule, SubscribeReasonCode};
-use rumqttc::v5::{AsyncClient, Event, EventLoop};
-use tokio::time::{Instant, timeout_at};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, RetainForwardRule, Subscribe, SubscribeReasonCode};
+use rumqttc::v5::{Event, MqttOptions, Request};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::claim::Claims;
 use super::context::Context;
 use super::end::End;
 use super::limits::Limits;
 use super::replay::Incoming;
+use super::wire::Wire;
 
 /// CONNACK and all subscriptions together.
 const OPENING: Duration = Duration::from_secs(15);
@@ -47,31 +48,19 @@ pub struct Opened {
 /// Opens connections.
 pub struct Opening<'a> {
     context: &'a Context,
-    client: &'a AsyncClient,
-    eventloop: &'a mut EventLoop,
+    wire: Wire,
     deadline: Instant,
     opened: Opened,
 }
 
 impl<'a> Opening<'a> {
-    /// Waits for the CONNACK and reads its limits.
-    pub async fn begin(
-        context: &'a Context,
-        client: &'a AsyncClient,
-        eventloop: &'a mut EventLoop,
-    ) -> Result<Opening<'a>, End> {
+    /// Connects and reads the CONNACK's limits.
+    pub async fn begin(context: &'a Context, options: &MqttOptions) -> Result<Opening<'a>, End> {
         let deadline = Instant::now() + OPENING;
-        let connack = match timeout_at(deadline, eventloop.poll()).await {
-            Err(_) => return Err(End::lost("no CONNACK in time")),
-            Ok(Err(error)) => return Err(End::from_error(&error)),
-            Ok(Ok(Event::Incoming(Packet::ConnAck(connack)))) => connack,
-            Ok(Ok(_)) => return Err(End::lost("something else came before the CONNACK")),
-        };
+        let patience = Duration::from_secs(options.connection_timeout());
+        let opened = timeout(patience, Wire::open(options)).await.unwrap_or_else(|late| Err(late.into()));
+        let (wire, connack) = opened.map_err(|error| End::from_error(&error))?;
         let properties = connack.properties.as_ref();
-        if properties.and_then(|p| p.server_keep_alive) == Some(0) {
-            // Zero means that the broker does not mind; the library would ping without pause.
-            eventloop.options.set_keep_alive(Duration::from_secs(60));
-        }
         let limits = Limits::new(context.settings.window, properties);
         let opened = Opened {
             limits: Limits { window: 1, max_packet: None, retain: true },
@@ -83,7 +72,7 @@ impl<'a> Opening<'a> {
             generation: 0,
             refused: Vec::new(),
         };
-        let mut opening = Opening { context, client, eventloop, deadline, opened };
+        let mut opening = Opening { context, wire, deadline, opened };
         match limits {
             Ok(limits) => opening.opened.limits = limits,
             Err(unusable) => {
@@ -112,7 +101,7 @@ impl<'a> Opening<'a> {
     }
 
     /// Subscribes to commands and replay requests; the last step.
-    pub async fn finish(mut self) -> Result<Opened, End> {
+    pub async fn finish(mut self) -> Result<(Wire, Opened), End> {
         let filter = self.context.request_topic().to_owned();
         let (generation, devices) = self.context.commands.devices();
         self.opened.generation = generation;
@@ -121,7 +110,7 @@ impl<'a> Opening<'a> {
             devices.iter().map(|device| format!("{prefix}devices/{device}/commands/+")).collect();
         filters.push(filter);
         self.subscribe_all(filters, QoS::AtLeastOnce).await?;
-        Ok(self.opened)
+        Ok((self.wire, self.opened))
     }
 
     /// Ends the connection in order: what was found makes it useless.
@@ -136,7 +125,7 @@ impl<'a> Opening<'a> {
     }
 
     async fn disconnect(&mut self) {
-        disconnect(self.client, self.eventloop).await;
+        disconnect(&mut self.wire).await;
     }
 
     async fn subscribe_all(&mut self, topics: Vec<String>, qos: QoS) -> Result<(), End> {
@@ -165,11 +154,10 @@ impl<'a> Opening<'a> {
             retain_forward_rule: RetainForwardRule::OnEverySubscribe,
         };
         let filters: Vec<Filter> = topics.iter().map(filter).collect();
-        if self.client.try_subscribe_many(filters).is_err() {
-            return Err(End::lost("the client library takes no subscription"));
-        }
+        let subscribe = Request::Subscribe(Subscribe::new_many(filters, None));
+        self.wire.send(subscribe).map_err(|error| End::lost(format!("a subscription cannot be made: {error}")))?;
         loop {
-            let event = match timeout_at(self.deadline, self.eventloop.poll()).await {
+            let event = match timeout_at(self.deadline, self.wire.next()).await {
                 Err(_) => return Err(End::lost("the broker does not acknowledge a subscription")),
                 Ok(Err(error)) => return Err(End::from_error(&error)),
                 Ok(Ok(event)) => event,
@@ -218,14 +206,13 @@ pub fn request(publish: rumqttc::v5::mqttbytes::v5::Publish) -> Incoming {
 }
 
 /// Sends DISCONNECT, so that the broker forgets the will, and waits until it is written, but not for long.
-pub async fn disconnect(client: &AsyncClient, eventloop: &mut EventLoop) {
+pub async fn disconnect(wire: &mut Wire) {
     const PATIENCE: Duration = Duration::from_secs(1);
-    if client.try_disconnect().is_err() {
+    if wire.send(Request::Disconnect).is_err() {
         return;
     }
     let deadline = Instant::now() + PATIENCE;
-    // Polled on after this event, the library would connect again.
-    while let Ok(Ok(event)) = timeout_at(deadline, eventloop.poll()).await {
+    while let Ok(Ok(event)) = timeout_at(deadline, wire.next()).await {
         if event == Event::Outgoing(Outgoing::Disconnect) {
             return;
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rumqttc::v5::MqttOptions;
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
-use rumqttc::v5::{AsyncClient, EventLoop, MqttOptions};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -14,9 +14,10 @@ use super::claim::Claims;
 use super::connect::{PrepareError, Purpose, options};
 use super::context::{Context, Memory};
 use super::end::{End, refusal_text};
-use super::opening::Opening;
+use super::opening::{Opened, Opening};
 use super::session::Session;
 use super::status::{Phase, Report};
+use super::wire::Wire;
 
 /// First and last ceiling of the wait before the next connection.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -149,9 +150,8 @@ impl Publisher<'_> {
             Ok(prepared) => prepared,
             Err(error) => return self.not_prepared(&error),
         };
-        let (client, mut eventloop) = event_loop(prepared, self.context);
-        let end = match self.open(&client, &mut eventloop).await {
-            Ok(opened) => {
+        let end = match self.open(&prepared).await {
+            Ok((wire, opened)) => {
                 tracing::info!(
                     broker = %self.context.settings.name,
                     address = %self.report.status.address,
@@ -165,8 +165,8 @@ impl Publisher<'_> {
                 self.said = None;
                 self.report.status.enter(Phase::Connected);
                 self.report.tell();
-                let session = Session::new(self.context, &mut self.memory, &mut self.report, client, opened);
-                session.run(eventloop).await
+                let session = Session::new(self.context, &mut self.memory, &mut self.report, wire, opened);
+                session.run().await
             }
             Err(end) => end,
         };
@@ -183,13 +183,13 @@ impl Publisher<'_> {
         self.ended(end)
     }
 
-    async fn open(&mut self, client: &AsyncClient, eventloop: &mut EventLoop) -> Result<super::opening::Opened, End> {
+    async fn open(&mut self, options: &MqttOptions) -> Result<(Wire, Opened), End> {
         let devices = self.own_devices();
         let stop = self.context.stop.clone();
         self.session_present = false;
         let session_present = &mut self.session_present;
         let opening = async {
-            let mut opening = Opening::begin(self.context, client, eventloop).await?;
+            let mut opening = Opening::begin(self.context, options).await?;
             *session_present = opening.opened().session_present;
             opening.ask_for_claims(&devices).await?;
             match rival(self.context, &opening.opened().claims) {
@@ -230,11 +230,10 @@ impl Publisher<'_> {
             Ok(prepared) => prepared,
             Err(error) => return self.not_prepared(&error),
         };
-        let (client, mut eventloop) = event_loop(prepared, self.context);
         let devices = self.own_devices();
         let stop = self.context.stop.clone();
         let looked = async {
-            let mut opening = Opening::begin(self.context, &client, &mut eventloop).await?;
+            let mut opening = Opening::begin(self.context, &prepared).await?;
             opening.ask_for_claims(&devices).await?;
             Ok::<_, End>(opening.abandon().await)
         };
@@ -353,9 +352,4 @@ fn rival(context: &Context, claims: &Claims) -> Option<String> {
     let state = claims.own_state(&context.node)?;
     let newer = context.is_newer_than_us(state);
     newer.then(|| format!("another daemon publishes as node `{}`", context.node))
-}
-
-fn event_loop(options: MqttOptions, context: &Context) -> (AsyncClient, EventLoop) {
-    // Room for a whole window and the few packets that are none: what is handed over never waits for room.
-    AsyncClient::new(options, usize::from(context.settings.window.clamp(1, 100)) + 8)
 }

@@ -1,15 +1,13 @@
 //! One connection, from the first publication to its end.
 //!
-//! The loop polls the client library and nothing else; the future of a poll stays pinned until it is done, because one
-//! that is dropped half-way loses messages that the library believes sent. It is dropped only with the whole
-//! connection. Messages are handed over with `try_publish`: the task that polls must not wait for room in a channel
-//! that only polling empties.
+//! The loop hands over what there is room for, and then waits for whatever comes first; only then is anything written. What
+//! came together is taken together, so that rows go out in bunches too.
 
 use std::time::Duration;
 
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason, Publish};
-use rumqttc::v5::{AsyncClient, Event, EventLoop};
+use rumqttc::v5::{Event, Request};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -26,6 +24,7 @@ use super::retained::Shelf;
 use super::rows::Rows;
 use super::status::{Held, Phase, Report};
 use super::window::Window;
+use super::wire::Wire;
 
 /// At the end: for acknowledgements of what is in flight, for that of `stopped`, and for DISCONNECT to be written.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -70,7 +69,7 @@ pub(super) struct Session<'a> {
     pub(super) context: &'a Context,
     pub(super) memory: &'a mut Memory,
     pub(super) report: &'a mut Report,
-    pub(super) client: AsyncClient,
+    pub(super) wire: Wire,
     pub(super) limits: Limits,
     pub(super) window: Window<Item>,
     pub(super) rows: Rows,
@@ -97,7 +96,7 @@ impl<'a> Session<'a> {
         context: &'a Context,
         memory: &'a mut Memory,
         report: &'a mut Report,
-        client: AsyncClient,
+        wire: Wire,
         opened: Opened,
     ) -> Self {
         let mut window = Window::new(opened.limits.window);
@@ -113,7 +112,7 @@ impl<'a> Session<'a> {
             context,
             memory,
             report,
-            client,
+            wire,
             limits: opened.limits,
             window,
             rows: Rows::default(),
@@ -148,57 +147,49 @@ impl<'a> Session<'a> {
     }
 
     /// Publishes until the connection ends, and says why it did.
-    pub async fn run(mut self, mut eventloop: EventLoop) -> End {
-        let end = self.publish(&mut eventloop).await;
+    pub async fn run(mut self) -> End {
+        let end = self.publish().await;
         if matches!(end, End::Lost { .. } | End::TakenOver) {
             // Acknowledgements that came with the bad news are as good as any.
-            for event in std::mem::take(&mut eventloop.state.events) {
+            while let Some(event) = self.wire.happened() {
                 if let Event::Incoming(Packet::PubAck(ack)) = event {
                     self.acknowledged(ack.pkid, ack.reason, Instant::now());
                 }
             }
         }
         if matches!(end, End::Doubt(_)) {
-            super::opening::disconnect(&self.client, &mut eventloop).await;
+            super::opening::disconnect(&mut self.wire).await;
         }
         self.memory.remember(&self.rows);
         self.report_rows();
         end
     }
 
-    async fn publish(&mut self, eventloop: &mut EventLoop) -> End {
+    async fn publish(&mut self) -> End {
         let context = self.context;
         let wake = sleep_until(Instant::now());
         tokio::pin!(wake);
         loop {
-            let polled = {
-                let poll = eventloop.poll();
-                tokio::pin!(poll);
-                loop {
-                    let now = Instant::now();
-                    if let Some(end) = self.attend(now) {
-                        return end;
-                    }
-                    let wake_at = self.wake_at(now);
-                    if wake.deadline() != wake_at {
-                        wake.as_mut().reset(wake_at);
-                    }
-                    // Everything but the poll only wakes: `attend` looks at all of it each time.
-                    tokio::select! {
-                        biased;
-                        event = &mut poll => break event,
-                        // Both are marked again for `attend`. A sender that is gone disables its branch.
-                        Ok(()) = self.committed.changed() => self.committed.mark_changed(),
-                        Ok(()) = self.changed.changed() => self.changed.mark_changed(),
-                        Ok(()) = self.commanded.changed() => self.commanded.mark_changed(),
-                        Some(read) = self.reads.join_next() => self.read(read),
-                        () = context.stop.cancelled(), if self.stopping == Stopping::No => {}
-                        () = &mut wake => {}
-                    }
-                }
+            let now = Instant::now();
+            if let Some(end) = self.attend(now) {
+                return end;
+            }
+            let wake_at = self.wake_at(now);
+            if wake.deadline() != wake_at {
+                wake.as_mut().reset(wake_at);
+            }
+            // Everything but the connection only wakes: `attend` looks at all of it each time.
+            let mut next = tokio::select! {
+                biased;
+                event = self.wire.next() => Some(event),
+                // Both are marked again for `attend`. A sender that is gone disables its branch.
+                Ok(()) = self.committed.changed() => { self.committed.mark_changed(); None }
+                Ok(()) = self.changed.changed() => { self.changed.mark_changed(); None }
+                Ok(()) = self.commanded.changed() => { self.commanded.mark_changed(); None }
+                Some(read) = self.reads.join_next() => { self.read(read); None }
+                () = context.stop.cancelled(), if self.stopping == Stopping::No => None,
+                () = &mut wake => None,
             };
-            // What came together is taken together, so that rows go out in bunches too.
-            let mut next = Some(polled);
             while let Some(event) = next {
                 match event {
                     Ok(event) => {
@@ -208,12 +199,12 @@ impl<'a> Session<'a> {
                     }
                     Err(error) => return End::from_error(&error),
                 }
-                next = eventloop.state.events.pop_front().map(Ok);
+                next = self.wire.happened().map(Ok);
             }
         }
     }
 
-    /// Takes an event of the client library.
+    /// Takes what happened on the connection.
     fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Outgoing(Outgoing::Publish(identifier)) => self.window.sent(identifier)?,
@@ -310,7 +301,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Everything that is not an event of the client library: new rows, changed states, the end.
+    /// Everything that does not happen on the connection: new rows, changed states, the end.
     fn attend(&mut self, now: Instant) -> Option<End> {
         if self.window.is_empty() {
             self.progress = now;
@@ -358,7 +349,7 @@ impl<'a> Session<'a> {
                 self.stopping = Stopping::Farewell(now + FAREWELL);
             }
             Stopping::Farewell(deadline) if self.window.is_empty() || deadline <= now => {
-                if self.client.try_disconnect().is_err() {
+                if self.wire.send(Request::Disconnect).is_err() {
                     return Some(End::Stopped);
                 }
                 self.stopping = Stopping::HangingUp(now + HANG_UP);

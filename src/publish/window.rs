@@ -20,6 +20,8 @@ pub struct Window<T> {
     /// By identifier; index 0 stays empty.
     sent: Vec<Option<T>>,
     in_flight: usize,
+    /// Whether it was full and is not yet a quarter empty.
+    draining: bool,
 }
 
 /// The library's identifiers are not what the window expects: the pairing cannot be trusted any more and the
@@ -39,12 +41,18 @@ impl<T> Window<T> {
         let limit = limit.max(1);
         let mut sent = Vec::new();
         sent.resize_with(usize::from(limit) + 1, || None);
-        Self { limit, last: 0, unsent: VecDeque::with_capacity(limit.into()), sent, in_flight: 0 }
+        Self { limit, last: 0, unsent: VecDeque::with_capacity(limit.into()), sent, in_flight: 0, draining: false }
     }
 
     /// Whether one more message may be handed over.
     pub fn has_room(&self) -> bool {
         self.len() < usize::from(self.limit) && self.sent[usize::from(self.identifier(self.unsent.len()))].is_none()
+    }
+
+    /// Whether it should be filled. One that was full is filled again when a quarter of it is free: what waits by then goes
+    /// out in one write, instead of a message for each acknowledgement.
+    pub fn wants(&self) -> bool {
+        !self.draining && self.has_room()
     }
 
     /// How many messages are handed over and not acknowledged.
@@ -60,6 +68,7 @@ impl<T> Window<T> {
     /// Notes that `item` was handed over. Only after [`Window::has_room`].
     pub fn hand_over(&mut self, item: T) {
         self.unsent.push_back(item);
+        self.draining |= self.len() >= usize::from(self.limit);
     }
 
     /// Notes that a SUBSCRIBE took an identifier.
@@ -86,6 +95,7 @@ impl<T> Window<T> {
     pub fn acknowledged(&mut self, identifier: u16) -> Option<T> {
         let item = self.sent.get_mut(usize::from(identifier))?.take()?;
         self.in_flight -= 1;
+        self.draining &= self.len() > usize::from(self.limit - self.limit / 4);
         Some(item)
     }
 
@@ -117,6 +127,25 @@ mod tests {
         assert!(window.has_room());
         assert_eq!(window.acknowledged(1), None);
         assert_eq!(window.acknowledged(77), None);
+    }
+
+    #[test]
+    fn a_full_window_is_filled_again_when_a_quarter_is_free() {
+        for (limit, in_flight) in [(100, 75), (8, 6), (4, 3), (3, 2), (1, 0)] {
+            let mut window = Window::new(limit);
+            while window.wants() {
+                window.hand_over(());
+            }
+            assert_eq!(window.len(), usize::from(limit), "it is filled whole");
+            for identifier in 1..=limit {
+                window.sent(identifier).expect("in step");
+            }
+            let mut acknowledged = 1..=limit;
+            while !window.wants() {
+                window.acknowledged(acknowledged.next().expect("a free quarter is enough")).expect("it waits for one");
+            }
+            assert_eq!(window.len(), in_flight);
+        }
     }
 
     #[test]

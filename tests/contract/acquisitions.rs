@@ -110,8 +110,10 @@ pub fn events() -> Vec<Event> {
         ),
         acquisition(
             Body::EjectionPlanned(ejection::Planned {
-                file_set: file_set().set,
-                sample_index: 1,
+                file_set: Some(file_set().set),
+                sample_index: Some(1),
+                run: None,
+                plate: None,
                 order: "serpentine",
                 basis: "shot-list",
                 ejections: vec![ejection::PlannedEjection {

@@ -204,6 +204,7 @@ fn liquid(made: &dyn Fn(Body, &str) -> Event) -> Vec<Event> {
                 outcome: Outcome::Confirmed,
                 flags: vec![],
                 text: None,
+                reported: transfer::Reported::default(),
             }),
             "10",
         ),

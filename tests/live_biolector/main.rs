@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use instrumentd::journal::History;
+use instrumentd_simulators::Pace;
+use instrumentd_simulators::biolector_xt::{Begin, Settings, XtServer};
 use serde_json::Value;
 use server::{Instrument, serve};
 
@@ -151,19 +153,18 @@ async fn every_reading_is_measured_once_whatever_is_cut_or_killed() {
     daemon.kill();
     daemon.start();
     wait_for("the stream to be followed", || instrument.listeners() > 0).await;
-    let read = "results/run.zip";
     wait_for("the folder to be read", || {
         History::open(&daemon.journal())
-            .and_then(|mut history| {
+            .map(|mut history| {
                 let device = "xt".parse().expect("a name");
-                Ok(history.sources(&device, "files").unwrap_or_default().iter().any(|s| !s.position.is_empty()))
+                history.sources(&device, "files").unwrap_or_default().iter().any(|s| !s.position.is_empty())
             })
             .unwrap_or(false)
     })
     .await;
     daemon.kill();
     let events = daemon.events();
-    assert!(events.len() >= before, "{read}");
+    assert!(events.len() >= before);
 
     let told = measured(&events);
     let made: BTreeMap<Reading, u32> = instrument
@@ -186,4 +187,61 @@ async fn every_reading_is_measured_once_whatever_is_cut_or_killed() {
     assert_eq!(disagree, 0, "cycle, filter set and value were told rightly");
     assert!(!of(&events, "device.gap").is_empty());
     serving.abort();
+}
+
+/// The simulated instrument with what a client may not expect: identifiers in braces, a clock that is ahead, channels that
+/// count from 0, whole seconds that differ between stream and file, streams that are cut, a server that is restarted,
+/// messages that are none and ones that are too large.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_simulated_instrument_at_its_worst_is_followed_and_made_up_for() {
+    let mut settings = Settings { begin: Begin::WithFirstClient, visit_every: Some(2), ..Settings::default() };
+    (settings.run.cycles, settings.run.filtersets, settings.run.cycle_seconds) = (6, 3, 420);
+    settings.run.quirks.insert(instrumentd_simulators::biolector::Quirk::LastWellBug);
+    settings.pace = Pace::Times(200.0);
+    let faults = &mut settings.faults;
+    (faults.braces, faults.summer_offset, faults.refuse_running_download) = (true, true, true);
+    (faults.clock_skew_s, faults.index_base, faults.file_late_s) = (431.0, 0, 1);
+    (faults.cut_every, faults.restart_every, faults.down_s) = (Some(300), Some(900), 0.1);
+    let instrument =
+        tokio::task::spawn_blocking(|| XtServer::start(settings)).await.expect("joined").expect("it starts");
+    let mut daemon = Daemon::new(instrument.address());
+    daemon.start();
+    // Who sent what is no message is told, and that it is over.
+    wait_for("the fault to be told", || {
+        if instrument.listeners() > 0 {
+            instrument.send_malformed();
+        }
+        let events = daemon.events();
+        let text = |event: &&Value| event["data"]["text"].as_str().unwrap_or_default().to_owned();
+        of(&events, "device.faulted").iter().map(text).any(|text| text.contains("127.0.0.1"))
+    })
+    .await;
+    wait_for("the fault to be over", || !of(&daemon.events(), "device.recovered").is_empty()).await;
+    let half = (6 * 3 * 48) / 2;
+    wait_for("half of the run", || instrument.truth().len() > half).await;
+    daemon.kill();
+    daemon.start();
+    let over =
+        |events: &[Value]| of(events, "cultivation.completed").len() + of(events, "cultivation.stopped").len() > 0;
+    wait_for("the run's end", || over(&daemon.events())).await;
+    let truth = instrument.truth();
+    let made: BTreeMap<Reading, u32> =
+        truth.iter().map(|one| ((u64::from(one.cycle), u64::from(one.filterset), one.well.clone()), 1)).collect();
+    wait_for("every reading", || measured(&daemon.events()).len() >= made.len()).await;
+    daemon.kill();
+    let events = daemon.events();
+    assert_eq!(measured(&events), made, "each reading is measured once");
+    let live = of(&events, "cultivation.measured").iter().filter(|event| event["ingest"] == "live").count();
+    assert!(live > made.len() / 3, "{live} of {} came live", made.len());
+    let paused = of(&events, "cultivation.paused").len();
+    assert!(paused >= 2, "{paused} pauses");
+    let disagree: Vec<&Value> = of(&events, "cultivation.refined")
+        .into_iter()
+        .map(|event| &event["data"]["disagrees"])
+        .filter(|names| !names.is_null())
+        .collect();
+    // The software files a last well under the next filter set, and the stream does not.
+    let is_misfiled = |names: &&Value| names.as_array().is_some_and(|names| names.contains(&"filterset".into()));
+    assert!(!disagree.is_empty() && disagree.iter().all(is_misfiled), "{disagree:?}");
+    tokio::task::spawn_blocking(move || drop(instrument)).await.expect("joined");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use instrumentd::config::settings::{FilesSettings, WatchMode};
 use instrumentd::decode::decode;
 use instrumentd::driver::biolector::{Context, driver};
-use instrumentd::driver::{Driver, Effects, FileInput, Input, Request, SourceName, Timer, TimerChange};
+use instrumentd::driver::{Driver, Effects, FileInput, FolderLayout, Input, Request, SourceName, Timer, TimerChange};
 use instrumentd::event::Prepared;
 use instrumentd::link::files::{FileLink, Known, LinkEvent, Start, spawn};
 use instrumentd_simulators::biolector::player::{Pace, Player};
@@ -51,7 +51,13 @@ impl Listener {
             backfill: None,
             require_mount: false,
         };
-        let start = Start { settings, settle: Duration::from_millis(60), known: vec![], baseline: None };
+        let start = Start {
+            settings,
+            settle: Duration::from_millis(60),
+            known: vec![],
+            baseline: None,
+            layout: FolderLayout::Results,
+        };
         let (sender, events) = mpsc::channel(8);
         Listener {
             link: spawn(start.clone(), sender),
@@ -155,7 +161,8 @@ fn ids(lines: impl Iterator<Item = Vec<u8>>) -> impl Iterator<Item = String> {
 /// What an offline decoding of the folder says.
 fn offline(context: &Context, folder: &Path) -> BTreeSet<String> {
     let mut out = Vec::new();
-    decode(folder, Box::new(driver(context.clone())), origin(context), &mut out, &mut |_, _| {}).expect("decodes");
+    decode(folder, FolderLayout::Results, Box::new(driver(context.clone())), origin(context), &mut out, &mut |_, _| {})
+        .expect("decodes");
     ids(out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec)).collect()
 }
 

@@ -2,6 +2,7 @@
 
 pub mod biolector;
 pub mod capture;
+pub mod echo;
 pub mod lines;
 pub mod star;
 pub mod tecan;

@@ -115,7 +115,7 @@ impl Driver for BioLector {
                 None => effects.requests.push(Request::Reread(name.clone())),
             },
             // Nothing streams from its files, and they come one by one.
-            Input::Stream(..) | Input::Xt(..) | Input::Set(..) => {}
+            Input::Stream(..) | Input::Xt(..) | Input::Set(..) | Input::Service(..) => {}
             Input::Timer(timer) => {
                 if let Some(source) = self.sources.get_mut(&timer.source) {
                     source.timer(effects);

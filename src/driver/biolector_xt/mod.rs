@@ -57,7 +57,7 @@ impl<D: Driver> Driver for BiolectorXt<D> {
             }
             Input::File(source, _) => Some((*source).clone()),
             Input::Timer(timer) => Some(timer.source.clone()),
-            Input::Stream(..) | Input::Set(..) => None,
+            Input::Stream(..) | Input::Set(..) | Input::Service(..) => None,
         };
         let before = effects.events.len();
         self.file_driver.handle(input, now, effects);

@@ -158,7 +158,7 @@ impl Driver for RoboLector {
                 }
             }
             // A robot leaves no result files.
-            Input::File(..) | Input::Set(..) | Input::Xt(..) => {}
+            Input::File(..) | Input::Set(..) | Input::Xt(..) | Input::Service(..) => {}
         }
     }
 }

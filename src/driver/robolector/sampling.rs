@@ -243,6 +243,7 @@ impl Robot {
                 source,
                 destination,
                 volume_nominal_nl: liquid_ul.map(|volume| rounded(volume * 1000.0)),
+                survey_volume_ul: None,
                 piston_volume_ul,
                 status: "failed".to_owned(),
                 channel,
@@ -251,6 +252,7 @@ impl Robot {
                 succeeded_channels: shared.succeeded.clone(),
                 errors,
                 flags,
+                reported: transfer::Reported::default(),
             };
             return tell.tell(Body::TransferFailed(body), about);
         }

@@ -290,6 +290,7 @@ impl Robot {
             outcome: worse(origin.outcome, dispense.done.outcome),
             flags: flags.into_iter().collect(),
             text: dispense.text.clone(),
+            reported: transfer::Reported::default(),
         };
         tell.tell(Body::TransferCompleted(body), about);
     }

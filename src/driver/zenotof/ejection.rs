@@ -23,6 +23,13 @@ pub enum Order {
     AsListed,
 }
 
+impl Order {
+    /// The name in the configuration and in events.
+    pub fn as_str(self) -> &'static str {
+        Self::CHOICES.iter().find(|(_, known, _)| *known == self).map_or("", |(name, ..)| name)
+    }
+}
+
 impl Choice for Order {
     const WHAT: &'static str = "order of ejection";
     const CHOICES: &'static [(&'static str, Self, &'static str)] = &[
@@ -44,25 +51,29 @@ pub fn planned(teller: &Teller<'_>, order: Order) -> Option<Event> {
         listed,
     });
     let body = Planned {
-        file_set: teller.set(),
-        sample_index,
-        order: Order::CHOICES.iter().find(|(_, known, _)| *known == order).map_or("", |(name, ..)| name),
+        file_set: Some(teller.set()),
+        sample_index: Some(sample_index),
+        run: None,
+        plate: None,
+        order: order.as_str(),
         basis: "shot-list",
         ejections: ejections(listed.collect(), order),
     };
     Some(teller.event(Body::EjectionPlanned(body), Key::Text(format!("sample/{sample_index}")), None))
 }
 
-struct Listed {
-    text: String,
-    well: Option<Well>,
-    marker: bool,
-    listed: u32,
+/// An entry of a list.
+pub(in crate::driver) struct Listed {
+    pub text: String,
+    pub well: Option<Well>,
+    pub marker: bool,
+    /// Its place, from 1.
+    pub listed: u32,
 }
 
 /// Puts a list into the order of ejection. Entries without a well keep their place among the typed ones before them;
 /// repeats of a well stay as typed.
-fn ejections(listed: Vec<Listed>, order: Order) -> Vec<PlannedEjection> {
+pub(in crate::driver) fn ejections(listed: Vec<Listed>, order: Order) -> Vec<PlannedEjection> {
     let mut last = None;
     let mut keyed: Vec<((u8, i16), Listed)> = Vec::with_capacity(listed.len());
     for entry in listed {

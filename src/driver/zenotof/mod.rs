@@ -114,7 +114,7 @@ impl Driver for Zenotof {
                 None => effects.timers.push(TimerChange::Set(timer.clone(), NOT_YET)),
             },
             // Neither single files nor lines belong to this instrument.
-            Input::File(..) | Input::Stream(..) | Input::Xt(..) => {}
+            Input::File(..) | Input::Stream(..) | Input::Xt(..) | Input::Service(..) => {}
         }
     }
 }

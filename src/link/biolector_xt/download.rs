@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tonic::Request;
 
 use super::{Outlet, Piece, XtEvent};
-use crate::driver::{FileInput, SourceName};
+use crate::driver::{FileInput, FolderLayout, SourceName};
 use crate::link::files::read_once;
 use crate::link::grpc::{Connection, Service};
 
@@ -108,7 +108,7 @@ fn read(file: &NamedTempFile, experiment: &str, is_finished: bool, outlet: &Outl
         is_stopped |= outlet.stop.is_cancelled() || outlet.events.blocking_send(event).is_err();
         if is_stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let done = read_once(file.path(), &mut |event| match event.input {
+    let done = read_once(file.path(), FolderLayout::Results, &mut |event| match event.input {
         FileInput::Opened { .. } => give(Piece::Opened),
         FileInput::Member { name, bytes } => give(Piece::Member { name: name.to_owned(), bytes: bytes.to_vec() }),
         FileInput::Bytes { offset, bytes } => give(Piece::Bytes { offset, bytes: bytes.to_vec() }),

@@ -20,11 +20,16 @@ use crate::profile::LiveProfile;
 
 pub(super) type Client = BioLectorXtRemoteControlClient<Service>;
 
+/// The stream, in what is said of it.
+const STREAM: &str = "StatusUpdateStream";
+
 /// What is remembered from one connection to the next.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// When the file of a running experiment was asked for last.
     pub running_downloaded: Option<Instant>,
+    /// Whether the stream ended with something that is no message.
+    pub stream_was_strange: bool,
 }
 
 /// How a session ended.
@@ -147,13 +152,19 @@ impl Session {
                     Err(status) => return Ok(self.ended(&status, true)),
                 },
                 item = item => match item {
-                    Ok(Some(item)) => self.heard(item).await?,
+                    Ok(Some(item)) => {
+                        if std::mem::take(&mut memory.stream_was_strange) {
+                            self.outlet.send(XtEvent::Recovered { what: STREAM }).await?;
+                        }
+                        self.heard(item).await?;
+                    }
                     Ok(None) => {
                         let status = Status::unavailable("the instrument ended the stream");
                         return Ok(self.ended(&status, true));
                     }
                     Err(status) => {
-                        if let Some(event) = self.strange("StatusUpdateStream", &status) {
+                        if let Some(event) = self.strange(STREAM, &status) {
+                            memory.stream_was_strange = true;
                             self.outlet.send(event).await?;
                         }
                         return Ok(self.ended(&status, true));

@@ -121,7 +121,7 @@ impl Worker {
         if poll {
             return self.decided(How::Poll, why);
         }
-        match watch::watch(&path, self.bell.clone()) {
+        match watch::watch(&path, self.layout, self.bell.clone()) {
             Ok(watcher) => {
                 self.watcher = Some((folder, watcher));
                 self.decided(How::Notify, why);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::disk::Stat;
 use super::name;
 use super::position::Digest;
-use crate::driver::{SourceKind, SourceName};
+use crate::driver::{FolderLayout, SourceKind, SourceName};
 
 /// A source that a look at the folder found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,12 +105,19 @@ fn member_rank(name: &OsStr) -> Option<u8> {
 }
 
 /// Whether a change of a file of this name can matter to any source.
-pub fn concerns(name: &OsStr) -> bool {
-    !is_hidden(name)
-        && (["csv", "zip"].iter().any(|wanted| extension_is(name, wanted))
-            || member_rank(name).is_some()
-            || name.to_str().and_then(part_number).is_some())
+pub fn concerns(name: &OsStr, layout: FolderLayout) -> bool {
+    let is_any = |wanted: &[&str]| wanted.iter().any(|wanted| extension_is(name, wanted));
+    let is_ours = match layout {
+        FolderLayout::Reports => is_any(&REPORTS),
+        FolderLayout::Results => {
+            is_any(&["csv", "zip"]) || member_rank(name).is_some() || name.to_str().and_then(part_number).is_some()
+        }
+    };
+    is_ours && !is_hidden(name)
 }
+
+/// The extensions of reports that come whole.
+const REPORTS: [&str; 2] = ["csv", "xml"];
 
 /// Members in the order in which they are given.
 pub fn sort_members<T>(members: &mut [T], name: impl Fn(&T) -> OsString) {
@@ -131,8 +138,21 @@ pub fn is_member(name: &OsStr) -> bool {
 }
 
 /// Makes sources of one folder's files. `relative` is the folder's path within the watched one.
-pub fn group(root: &Path, relative: &Path, files: Vec<(OsString, Stat)>, found: &mut dyn FnMut(Found)) {
+pub fn group(
+    root: &Path,
+    relative: &Path,
+    files: Vec<(OsString, Stat)>,
+    layout: FolderLayout,
+    found: &mut dyn FnMut(Found),
+) {
     let folder = root.join(relative);
+    if layout == FolderLayout::Reports {
+        for (file, stat) in files.into_iter().filter(|(file, _)| concerns(file, layout)) {
+            let path = relative.join(&file);
+            found(Found { name: name::encode(&path), files: Files::Table(folder.join(file)), stat });
+        }
+        return;
+    }
     let mut tables = Vec::new();
     let mut headers = Vec::new();
     let mut metas = Vec::new();
@@ -242,9 +262,13 @@ mod tests {
 
     /// Name, kind and members (or parts) of each source.
     fn grouped(files: &[&str]) -> Vec<(String, SourceKind, Vec<String>)> {
+        grouped_as(files, FolderLayout::Results)
+    }
+
+    fn grouped_as(files: &[&str], layout: FolderLayout) -> Vec<(String, SourceKind, Vec<String>)> {
         let files = files.iter().map(|name| (OsString::from(name), Stat { size: 10, ..Stat::default() })).collect();
         let mut sources = Vec::new();
-        group(Path::new("/data"), Path::new("day"), files, &mut |one| {
+        group(Path::new("/data"), Path::new("day"), files, layout, &mut |one| {
             let text =
                 |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let inside = match &one.files {
@@ -298,6 +322,15 @@ mod tests {
         assert_eq!(found, [("day/table".to_owned(), SourceKind::Export, owned(&["run.meta", "run.json"]))]);
         let found = grouped(&["a.csv", "b.csv", "run.meta"]);
         assert!(found.iter().all(|(_, kind, _)| *kind == SourceKind::Table) && found.len() == 2);
+    }
+
+    #[test]
+    fn each_report_is_one_source() {
+        let found =
+            grouped_as(&["a.XML", "a.csv", "header.csv", "C1.tmp", "a.meta", "b.zip", ".c.xml"], FolderLayout::Reports);
+        let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["day/a.XML", "day/a.csv", "day/header.csv"]);
+        assert!(found.iter().all(|(_, kind, _)| *kind == SourceKind::Table));
     }
 
     #[test]

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use super::place::remedy;
 use super::{baseline, disk, name, outlet, place};
 use crate::config::settings::FilesSettings;
-use crate::driver::{SourceKind, SourceName};
+use crate::driver::{FolderLayout, SourceKind, SourceName};
 use crate::event::Ingest;
 
 pub use once::{OfflineEvent, ReadError, read_once};
@@ -59,6 +59,8 @@ pub struct Known {
 pub struct Start {
     /// The folder and how to look at it.
     pub settings: FilesSettings,
+    /// What its files are.
+    pub layout: FolderLayout,
     /// Silence after which an unterminated last line counts.
     pub settle: Duration,
     /// What was read before.

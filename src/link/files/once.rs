@@ -11,7 +11,7 @@ use super::name;
 use super::position::Position;
 use super::scan::walk;
 use super::view::View;
-use crate::driver::{FileInput, SourceKind, SourceName};
+use crate::driver::{FileInput, FolderLayout, SourceKind, SourceName};
 
 /// How much of a table is read at once.
 const CHUNK: u64 = 256 << 10;
@@ -55,8 +55,10 @@ pub enum ReadError {
         reason: String,
     },
     /// A folder without anything that could be a result.
-    #[error("{}: holds no csv and no zip", path.display())]
+    #[error("{}: holds no {wanted}", path.display())]
     Nothing {
+        /// What is looked for.
+        wanted: &'static str,
         /// The path.
         path: PathBuf,
     },
@@ -78,14 +80,18 @@ impl ReadError {
     }
 }
 
-/// Reads everything at `path` once, on the calling thread: a file (a zip archive by its content, anything else is a table),
-/// or a folder with all that is below it, the oldest source first. `sink` can break it off.
+/// Reads everything at `path` once, on the calling thread: a file (a zip archive of results by its content, anything else is a
+/// table), or a folder with all that is below it, the oldest source first. `sink` can break it off.
 ///
 /// # Errors
 ///
 /// At the first thing that cannot be read.
-pub fn read_once(path: &Path, sink: &mut dyn FnMut(OfflineEvent<'_>) -> ControlFlow<()>) -> Result<(), ReadError> {
-    let sources = sources(path)?;
+pub fn read_once(
+    path: &Path,
+    layout: FolderLayout,
+    sink: &mut dyn FnMut(OfflineEvent<'_>) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let sources = sources(path, layout)?;
     let mut pass = Pass { sink, done: 0, total: 0 };
     for (one, path) in &sources {
         pass.total += match &one.files {
@@ -104,25 +110,37 @@ pub fn read_once(path: &Path, sink: &mut dyn FnMut(OfflineEvent<'_>) -> ControlF
     Ok(())
 }
 
+fn wanted(layout: FolderLayout) -> &'static str {
+    match layout {
+        FolderLayout::Results => "csv and no zip",
+        FolderLayout::Reports => "csv and no xml",
+    }
+}
+
 /// What is at `path`, in the order in which it is read, each with the path that an error names.
-fn sources(path: &Path) -> Result<Vec<(Found, PathBuf)>, ReadError> {
+fn sources(path: &Path, layout: FolderLayout) -> Result<Vec<(Found, PathBuf)>, ReadError> {
     let metadata = std::fs::metadata(path).map_err(|error| ReadError::io(path, error))?;
     if !metadata.is_dir() {
         let (mut file, stat) = disk::open(path).map_err(|error| ReadError::io(path, error))?;
         let mut magic = [0; 4];
         let zip =
             io::Read::read_exact(&mut file, &mut magic).is_ok() && matches!(&magic, b"PK\x03\x04" | b"PK\x05\x06");
-        let files = if zip { Files::Zip(path.to_owned()) } else { Files::Table(path.to_owned()) };
+        let files = if zip && layout == FolderLayout::Results {
+            Files::Zip(path.to_owned())
+        } else {
+            Files::Table(path.to_owned())
+        };
         let name = name::encode(Path::new(path.file_name().unwrap_or(path.as_os_str())));
         return Ok(vec![(Found { name, files, stat }, path.to_owned())]);
     }
     let mut found = Vec::new();
-    let answer = walk(path, &|| true, &mut |one| found.push(one)).map_err(|error| ReadError::io(path, error))?;
+    let answer =
+        walk(path, layout, &|| true, &mut |one| found.push(one)).map_err(|error| ReadError::io(path, error))?;
     if let Some((below, reason)) = answer.unreadable.into_iter().next() {
         return Err(ReadError::Unreadable { path: path.join(below), source: io::Error::other(reason) });
     }
     if found.is_empty() {
-        return Err(ReadError::Nothing { path: path.to_owned() });
+        return Err(ReadError::Nothing { path: path.to_owned(), wanted: wanted(layout) });
     }
     found.sort_by(|a, b| (a.stat.modified, &a.name).cmp(&(b.stat.modified, &b.name)));
     Ok(found

@@ -36,7 +36,7 @@ impl Worker {
         let answer = {
             let (outlet, baseline, sources) = (&self.outlet, self.baseline.as_ref(), &self.sources);
             let backfill = self.settings.backfill;
-            walk(&self.settings.folder, &|| !outlet.is_stopped(), &mut |one: Found| {
+            walk(&self.settings.folder, self.layout, &|| !outlet.is_stopped(), &mut |one: Found| {
                 seen += 1;
                 if seen.is_multiple_of(REPORT_EVERY) {
                     tracing::info!(sources = seen, "Looking at the folder.");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{self, FileSystem, Stat};
 use super::group::{self, Found};
+use crate::driver::FolderLayout;
 
 /// Folders deeper than this below the watched one are not looked at: no instrument nests so far, a loop of mounts does.
 const DEEPEST: usize = 24;
@@ -31,13 +32,18 @@ pub struct Walk {
 /// # Errors
 ///
 /// When the folder itself cannot be read. What cannot be read below it is in the answer.
-pub fn walk(root: &Path, go_on: &dyn Fn() -> bool, found: &mut dyn FnMut(Found)) -> io::Result<Walk> {
+pub fn walk(
+    root: &Path,
+    layout: FolderLayout,
+    go_on: &dyn Fn() -> bool,
+    found: &mut dyn FnMut(Found),
+) -> io::Result<Walk> {
     let mut answer = Walk { empty: true, ..Walk::default() };
     let device = Stat::of(&std::fs::metadata(root)?).device;
     let mut folders = vec![PathBuf::new()];
     while let Some(relative) = folders.pop() {
-        match list(root, &relative, device, go_on, &mut folders, &mut answer) {
-            Ok(files) => group::group(root, &relative, files, found),
+        match list(root, &relative, layout, device, go_on, &mut folders, &mut answer) {
+            Ok(files) => group::group(root, &relative, files, layout, found),
             Err(error) if relative.as_os_str().is_empty() => return Err(error),
             // Removed while we looked: the parent's next listing will say so.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -54,6 +60,7 @@ pub fn walk(root: &Path, go_on: &dyn Fn() -> bool, found: &mut dyn FnMut(Found))
 fn list(
     root: &Path,
     relative: &Path,
+    layout: FolderLayout,
     device: u64,
     go_on: &dyn Fn() -> bool,
     folders: &mut Vec<PathBuf>,
@@ -80,7 +87,7 @@ fn list(
         if answer.files.is_multiple_of(1024) && !go_on() {
             break;
         }
-        if !group::concerns(&name) {
+        if !group::concerns(&name, layout) {
             answer.ignored += 1;
             continue;
         }

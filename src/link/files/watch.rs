@@ -9,7 +9,7 @@ use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind};
 use notify::{EventKind, RecursiveMode, Watcher as _};
 
 use super::group;
-use crate::driver::SourceName;
+use crate::driver::{FolderLayout, SourceName};
 
 /// What wakes the link's thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +61,9 @@ impl Bell {
 /// # Errors
 ///
 /// When the kernel grants no watch: not supported there, or its limit is reached.
-pub fn watch(folder: &Path, bell: Bell) -> notify::Result<notify::RecommendedWatcher> {
+pub fn watch(folder: &Path, layout: FolderLayout, bell: Bell) -> notify::Result<notify::RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |result: notify::Result<notify::Event>| match result {
-        Ok(event) => hint(event, &bell),
+        Ok(event) => hint(event, layout, &bell),
         Err(error) => {
             tracing::warn!(%error, "The file watcher reports an error; the whole folder is looked at.");
             bell.ring(Wake::Rescan);
@@ -74,7 +74,8 @@ pub fn watch(folder: &Path, bell: Bell) -> notify::Result<notify::RecommendedWat
 }
 
 /// Turns an event into wakes.
-pub fn hint(event: notify::Event, bell: &Bell) {
+pub fn hint(event: notify::Event, layout: FolderLayout, bell: &Bell) {
+    let concerns = |path: &Path| path.file_name().is_some_and(|name| group::concerns(name, layout));
     if event.need_rescan() {
         return bell.ring(Wake::Rescan);
     }
@@ -82,7 +83,7 @@ pub fn hint(event: notify::Event, bell: &Bell) {
         // Closing after a write is what a finished file looks like; opening and reading are our own doing as well.
         EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Modify(ModifyKind::Data(_)) => {
             for path in event.paths {
-                if path.file_name().is_some_and(group::concerns) {
+                if concerns(&path) {
                     bell.ring(Wake::Changed(path));
                 }
             }
@@ -90,7 +91,7 @@ pub fn hint(event: notify::Event, bell: &Bell) {
         EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)) => {}
         // Renames and folders are rare and may move any number of sources; a single file matters when it can be one.
         EventKind::Create(CreateKind::File) | EventKind::Remove(RemoveKind::File) => {
-            if event.paths.iter().any(|path| path.file_name().is_some_and(group::concerns)) {
+            if event.paths.iter().any(|path| concerns(path)) {
                 bell.ring(Wake::Rescan);
             }
         }

@@ -18,7 +18,7 @@ use super::source::{Next, Pace, Source};
 use super::watch::{Bell, Wake};
 use super::{LinkStatus, Start, group, name};
 use crate::config::settings::FilesSettings;
-use crate::driver::SourceName;
+use crate::driver::{FolderLayout, SourceName};
 
 /// The longest time that something must stand unchanged to be believed: a deletion, a shorter file.
 const LONGEST_BELIEF: Duration = Duration::from_secs(1);
@@ -35,6 +35,7 @@ const REPORTED_BACKLOG: usize = 1000;
 /// The link's thread.
 pub struct Worker {
     pub(super) settings: FilesSettings,
+    pub(super) layout: FolderLayout,
     pub(super) pace: Pace,
     pub(super) outlet: Outlet,
     wakes: Receiver<Wake>,
@@ -93,6 +94,7 @@ impl Worker {
         Self {
             pace: Pace { settle: start.settle, believe },
             settings: start.settings,
+            layout: start.layout,
             outlet,
             wakes,
             bell,

@@ -16,6 +16,9 @@ use crate::link::files::ReadError;
 /// The name of the root of an offline decode.
 const ROOT: &str = "data";
 
+/// What an error says is looked for.
+const WANTED: &str = "member of a set of `.wiff` files";
+
 /// A set that was found.
 #[derive(Debug, Clone)]
 pub struct OfflineSet {
@@ -69,7 +72,7 @@ pub fn sets_at(path: &Path) -> Result<Vec<OfflineSet>, ReadError> {
     let wanted = match path.file_name().and_then(|name| name.to_str()).map(classify) {
         _ if is_folder => None,
         Some(Name::Member(_, stem) | Name::Journal(stem)) => Some(key(stem)),
-        _ => return Err(ReadError::Nothing { path: path.to_owned() }),
+        _ => return Err(ReadError::Nothing { path: path.to_owned(), wanted: WANTED }),
     };
     let mut found: BTreeMap<(i64, SetName), OfflineSet> = BTreeMap::new();
     let mut take = |folder: &str, groups: Vec<Group<Stat>>| {
@@ -88,7 +91,7 @@ pub fn sets_at(path: &Path) -> Result<Vec<OfflineSet>, ReadError> {
         take("", group(list(&root).map_err(failed)?.files));
     }
     if found.is_empty() {
-        return Err(ReadError::Nothing { path: path.to_owned() });
+        return Err(ReadError::Nothing { path: path.to_owned(), wanted: WANTED });
     }
     Ok(found.into_values().collect())
 }

@@ -109,6 +109,43 @@ impl Failure {
         Self::new(peer, Kind::NotThisService, reason, "check the port in `endpoint`")
     }
 
+    /// A server sent what makes no sense.
+    pub fn nonsense(peer: &str, what: &str) -> Self {
+        let peer: Arc<str> = peer.into();
+        Self::new(&peer, Kind::Malformed, format!("it sent {what}"), "the service is broken; look into its log")
+    }
+
+    /// A stream was ended by the server.
+    pub fn ended(peer: &str) -> Self {
+        let peer: Arc<str> = peer.into();
+        Self::new(
+            &peer,
+            Kind::Closed,
+            "it ended the stream",
+            "it is connected again; look into the service's log if that happens often",
+        )
+    }
+
+    /// Another client hears what is ours.
+    pub fn taken(peer: &str) -> Self {
+        let peer: Arc<str> = peer.into();
+        let reason = "another client has taken over the subscription";
+        Self::new(&peer, Kind::Closed, reason, "check that no second daemon with a copy of this journal is running")
+    }
+
+    /// A stream says nothing, not even that it is there.
+    pub fn silent(peer: &str, after: Duration) -> Self {
+        let peer: Arc<str> = peer.into();
+        let reason = format!("its stream said nothing for {} s, no keep-alive either", after.as_secs());
+        Self::new(&peer, Kind::Late, reason, "look into the service's log; it is connected again")
+    }
+
+    /// A service lacks something that it must have.
+    pub fn lacks(peer: &str, what: &str, remedy: &str) -> Self {
+        let peer: Arc<str> = peer.into();
+        Self::new(&peer, Kind::NotThisService, what.to_owned(), remedy)
+    }
+
     /// A TLS handshake with a server that should be `name` failed.
     pub(super) fn of_tls(peer: &Arc<str>, name: &str, error: &io::Error) -> Self {
         match tls_in(error) {

@@ -1,6 +1,7 @@
 //! From the tables of a profile file to a [`Profile`].
 
 mod biolector;
+mod echo;
 mod robolector;
 mod zenotof;
 
@@ -10,10 +11,11 @@ use std::time::Duration;
 pub(crate) use robolector::put_line;
 
 use super::file::{OverridesTable, ProfileTable, TimesTable};
-use super::{Family, Kind, Profile};
+use super::{EchoMsProfile, Family, Kind, Profile};
 use crate::config::codes::Code;
 use crate::config::problem::Problems;
 use crate::config::reader::{At, Reader};
+use crate::driver::zenotof::ejection::Order;
 
 /// Reads the profile `name` from the text of the file `file_name`; every mistake is reported at its place.
 pub fn parse(name: &str, file_name: &str, text: &str) -> Result<Profile, Problems> {
@@ -51,6 +53,10 @@ fn resolve(name: &str, table: &ProfileTable, reader: &mut Reader) -> Option<Prof
             Kind::Robolector(robolector::robolector(family, table, reader))
         }
         Family::Zenotof => Kind::Zenotof(zenotof::zenotof(table, reader)),
+        Family::EchoLiquidHandler => Kind::Echo(echo::echo(table)),
+        Family::EchoMs => {
+            Kind::EchoMs(EchoMsProfile { order: value(&table.ejection_order).map_or_else(Order::default, |at| at.0) })
+        }
     };
     let mut profile = Profile {
         name: name.to_owned(),
@@ -86,7 +92,7 @@ pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Re
         Kind::Biolector(biolector) => {
             biolector::put(&overrides.ranges, &overrides.tolerance, times, biolector, reader);
         }
-        Kind::Robolector(_) | Kind::Zenotof(_) => {
+        Kind::Robolector(_) | Kind::Zenotof(_) | Kind::Echo(_) | Kind::EchoMs(_) => {
             let foreign = own.into_iter().chain(biolector_times(times)).flatten();
             foreign.for_each(|found| report_foreign(profile.family, found, reader));
         }
@@ -94,6 +100,11 @@ pub fn overridden(profile: &Profile, overrides: &OverridesTable, reader: &mut Re
     match (&mut profile.kind, &overrides.file_sets) {
         (Kind::Zenotof(zenotof), Some(at)) => zenotof::put(&at.value, zenotof, reader),
         (_, Some(_)) => sets.into_iter().for_each(|found| report_foreign(profile.family, found, reader)),
+        (_, None) => {}
+    }
+    match (&mut profile.kind, &overrides.ejection_order) {
+        (Kind::EchoMs(echo), Some(at)) => echo.order = at.value.0,
+        (_, Some(at)) => report_foreign(profile.family, ("ejection_order", at.span.clone()), reader),
         (_, None) => {}
     }
     profile
@@ -119,7 +130,9 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
         place("liquid_classes", &table.liquid_classes),
     ];
     let zenotof = [place("file_sets", &table.file_sets)];
+    let echo_ms = [place("ejection_order", &table.ejection_order)];
     let xt = [place("live", &table.live)];
+    let echo = [place("acoustic", &table.acoustic)];
     let mut foreign = Vec::new();
     if !family.is_biolector() {
         foreign.extend(biolector);
@@ -136,8 +149,14 @@ fn foreign_keys(family: Family, table: &ProfileTable, reader: &mut Reader) {
     if family != Family::Zenotof {
         foreign.extend(zenotof);
     }
+    if family != Family::EchoMs {
+        foreign.extend(echo_ms);
+    }
     if family != Family::BiolectorXt {
         foreign.extend(xt);
+    }
+    if family != Family::EchoLiquidHandler {
+        foreign.extend(echo);
     }
     foreign.into_iter().flatten().for_each(|found| report_foreign(family, found, reader));
 }

@@ -40,7 +40,13 @@ fn settings(folder: &Path, watch: WatchMode) -> FilesSettings {
 }
 
 fn start(folder: &Path, watch: WatchMode) -> Start {
-    Start { settings: settings(folder, watch), settle: Duration::from_millis(60), known: vec![], baseline: None }
+    Start {
+        settings: settings(folder, watch),
+        layout: Default::default(),
+        settle: Duration::from_millis(60),
+        known: vec![],
+        baseline: None,
+    }
 }
 
 /// What an actor would keep and know, and a link that feeds it.

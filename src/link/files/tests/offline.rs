@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::driver::FileInput;
+use crate::driver::{FileInput, FolderLayout};
 use crate::link::files::{ReadError, read_once};
 
 /// A line for each piece, and the tables by source.
@@ -12,7 +12,7 @@ type Read = (Vec<String>, BTreeMap<String, Vec<u8>>);
 fn read(path: &Path) -> Result<Read, ReadError> {
     let (mut log, mut content) = (vec![], BTreeMap::<String, Vec<u8>>::new());
     let mut last = 0;
-    read_once(path, &mut |event| {
+    read_once(path, FolderLayout::Results, &mut |event| {
         assert!(event.done >= last && event.done <= event.total);
         last = event.done;
         let bytes = content.entry(event.source.to_string()).or_default();
@@ -84,7 +84,7 @@ fn the_sink_breaks_it_off() {
         append(&folder.path().join(name), b"1\n");
     }
     let mut events = 0;
-    read_once(folder.path(), &mut |_| {
+    read_once(folder.path(), FolderLayout::Results, &mut |_| {
         events += 1;
         ControlFlow::Break(())
     })

@@ -1,0 +1,335 @@
+//! One connection: the client library's packets and state over one stream.
+//!
+//! The library's own event loop writes every PUBLISH with a system call of its own, which is most of what publishing costs. Here
+//! everything that was handed over goes out at once, before anything is waited for: a message alone is not held back, a
+//! hundred are one write. Unlike the library's, [`Wire::next`] can be dropped and called again: what is half written or half
+//! read stays here.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rumqttc::tokio_rustls::TlsConnector;
+use rumqttc::tokio_rustls::client::TlsStream;
+use rumqttc::v5::mqttbytes::Error;
+use rumqttc::v5::mqttbytes::v5::{ConnAck, Connect, ConnectReturnCode, Packet};
+use rumqttc::v5::{ConnectionError, Event, MqttOptions, MqttState, Request, StateError, TlsError};
+use rumqttc::{Outgoing, TlsConfiguration, Transport};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::io::{poll_read_buf, poll_write_buf};
+
+/// Nothing more should be handed over while so many bytes wait to be written.
+const FULL: usize = 256 << 10;
+/// Room for what one read brings: some hundred acknowledgements.
+const READ: usize = 8 << 10;
+/// Where the broker says that it minds no silence: often enough to notice a line that is gone.
+const UNHURRIED: Duration = Duration::from_secs(60);
+
+/// What packets go over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// An open connection.
+pub(super) struct Wire {
+    stream: Box<dyn Stream>,
+    /// Packet identifiers, pings, and what happened and was not taken yet.
+    state: MqttState,
+    incoming: BytesMut,
+    outgoing: BytesMut,
+    /// Whether bytes were written that the stream may still hold.
+    unflushed: bool,
+    /// Why nothing can be written any more; told after what can still be read.
+    broken: Option<io::Error>,
+    largest_in: Option<u32>,
+    largest_out: Option<u32>,
+    keep_alive: Duration,
+    ping: Pin<Box<Sleep>>,
+}
+
+impl Wire {
+    /// Connects and waits for the CONNACK, however long that takes.
+    pub async fn open(options: &MqttOptions) -> Result<(Self, ConnAck), ConnectionError> {
+        let (host, port) = options.broker_address();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let tcp = TcpStream::connect((host, port)).await?;
+        // A message is written whole, and should not wait for the acknowledgement of the one before.
+        tcp.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match options.transport() {
+            Transport::Tls(TlsConfiguration::Rustls(config)) => Box::new(encrypted(tcp, host, config).await?),
+            _ => Box::new(tcp),
+        };
+        Self::greet(stream, options).await
+    }
+
+    /// Says CONNECT over a stream and waits for the CONNACK.
+    async fn greet(stream: Box<dyn Stream>, options: &MqttOptions) -> Result<(Self, ConnAck), ConnectionError> {
+        let properties = options.connect_properties();
+        let mut wire = Self {
+            stream,
+            state: MqttState::new(options.get_outgoing_inflight_upper_limit().unwrap_or(u16::MAX), false),
+            incoming: BytesMut::with_capacity(READ),
+            outgoing: BytesMut::with_capacity(READ),
+            unflushed: false,
+            broken: None,
+            largest_in: properties.as_ref().and_then(|properties| properties.max_packet_size),
+            largest_out: None,
+            keep_alive: options.keep_alive(),
+            ping: Box::pin(sleep_until(Instant::now())),
+        };
+        let connect = Connect {
+            keep_alive: u16::try_from(options.keep_alive().as_secs()).unwrap_or(u16::MAX),
+            client_id: options.client_id(),
+            clean_start: options.clean_start(),
+            properties,
+        };
+        wire.put(&Packet::Connect(connect, options.last_will(), options.credentials()))?;
+        let connack = match poll_fn(|context| wire.poll_first(context)).await? {
+            Packet::ConnAck(connack) if connack.code == ConnectReturnCode::Success => connack,
+            Packet::ConnAck(connack) => return Err(ConnectionError::ConnectionRefused(connack.code)),
+            other => return Err(ConnectionError::NotConnAck(Box::new(other))),
+        };
+        if let Some(properties) = &connack.properties {
+            wire.largest_out = properties.max_packet_size;
+            match properties.server_keep_alive {
+                Some(0) => wire.keep_alive = UNHURRIED,
+                Some(seconds) => wire.keep_alive = Duration::from_secs(seconds.into()),
+                None => {}
+            }
+        }
+        wire.state.handle_incoming_packet(Packet::ConnAck(connack.clone()))?;
+        wire.state.events.clear();
+        wire.ping.as_mut().reset(Instant::now() + wire.keep_alive);
+        Ok((wire, connack))
+    }
+
+    /// Hands something over. It is written when [`Wire::next`] is called, together with all else that was handed over.
+    pub fn send(&mut self, request: Request) -> Result<(), StateError> {
+        match self.state.handle_outgoing_packet(request)? {
+            Some(packet) => self.put(&packet),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether so much waits to be written that nothing more should be handed over.
+    pub fn is_full(&self) -> bool {
+        self.outgoing.len() >= FULL
+    }
+
+    /// What happens next. Can be dropped at any time.
+    pub async fn next(&mut self) -> Result<Event, ConnectionError> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// What has happened already.
+    pub fn happened(&mut self) -> Option<Event> {
+        // A DISCONNECT is told once it is written: who hears of it drops the connection.
+        let is_told = match self.state.events.front()? {
+            Event::Outgoing(Outgoing::Disconnect) => self.outgoing.is_empty() && !self.unflushed,
+            _ => true,
+        };
+        if is_told { self.state.events.pop_front() } else { None }
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, ConnectionError>> {
+        loop {
+            if self.broken.is_none()
+                && let Poll::Ready(Err(error)) = self.poll_write(context)
+            {
+                self.broken = Some(error);
+            }
+            if let Some(event) = self.happened() {
+                return Poll::Ready(Ok(event));
+            }
+            if self.ping.as_mut().poll(context).is_ready() {
+                self.ping.as_mut().reset(Instant::now() + self.keep_alive);
+                self.send(Request::PingReq)?;
+                continue;
+            }
+            match self.poll_read(context) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => match self.broken.take() {
+                    Some(error) => return Poll::Ready(Err(written(error).into())),
+                    None => return Poll::Pending,
+                },
+            }
+            while let Some(packet) = self.packet()? {
+                if let Some(answer) = self.state.handle_incoming_packet(packet)? {
+                    self.put(&answer)?;
+                }
+            }
+        }
+    }
+
+    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Result<Packet, ConnectionError>> {
+        if let Poll::Ready(Err(error)) = self.poll_write(context) {
+            return Poll::Ready(Err(written(error).into()));
+        }
+        loop {
+            if let Some(packet) = self.packet()? {
+                return Poll::Ready(Ok(packet));
+            }
+            ready!(self.poll_read(context))?;
+        }
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            self.unflushed = true;
+            if ready!(poll_write_buf(Pin::new(&mut self.stream), context, &mut self.outgoing))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StateError>> {
+        self.incoming.reserve(READ / 2);
+        match ready!(poll_read_buf(Pin::new(&mut self.stream), context, &mut self.incoming)) {
+            Ok(0) => Poll::Ready(Err(StateError::ConnectionAborted)),
+            Ok(_) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(written(error))),
+        }
+    }
+
+    /// The next packet of what was read.
+    fn packet(&mut self) -> Result<Option<Packet>, StateError> {
+        match Packet::read(&mut self.incoming, self.largest_in) {
+            Ok(packet) => Ok(Some(packet)),
+            Err(Error::InsufficientBytes(_)) => Ok(None),
+            Err(error) => Err(StateError::Deserialization(error)),
+        }
+    }
+
+    fn put(&mut self, packet: &Packet) -> Result<(), StateError> {
+        packet.write(&mut self.outgoing, self.largest_out)?;
+        Ok(())
+    }
+}
+
+/// An error of the stream, as the library tells it.
+fn written(error: io::Error) -> StateError {
+    StateError::Deserialization(Error::Io(error))
+}
+
+async fn encrypted(
+    tcp: TcpStream,
+    host: &str,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, ConnectionError> {
+    let name = ServerName::try_from(host).map_err(TlsError::from)?.to_owned();
+    Ok(TlsConnector::from(config).connect(name, tcp).await.map_err(TlsError::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::v5::mqttbytes::QoS;
+    use rumqttc::v5::mqttbytes::v5::{PubAck, Publish};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+    use super::*;
+
+    const MESSAGES: u16 = 50;
+
+    /// A broker that acknowledges everything, reading and writing whatever fits.
+    async fn broker(mut line: DuplexStream) -> Vec<Publish> {
+        let (mut held, mut got) = (BytesMut::new(), Vec::new());
+        while line.read_buf(&mut held).await.is_ok_and(|read| read > 0) {
+            let mut answers = BytesMut::new();
+            while let Ok(packet) = Packet::read(&mut held, None) {
+                let answer = match packet {
+                    Packet::Connect(..) => Packet::ConnAck(ConnAck {
+                        session_present: false,
+                        code: ConnectReturnCode::Success,
+                        properties: None,
+                    }),
+                    Packet::Publish(publish) => {
+                        let answer = Packet::PubAck(PubAck::new(publish.pkid, None));
+                        got.push(publish);
+                        answer
+                    }
+                    other => panic!("nothing else is sent: {other:?}"),
+                };
+                answer.write(&mut answers, None).expect("it is small");
+            }
+            line.write_all(&answers).await.expect("the line is open");
+        }
+        got
+    }
+
+    fn publish(number: u16) -> Request {
+        Request::Publish(Publish::new("t", QoS::AtLeastOnce, number.to_string(), None))
+    }
+
+    #[tokio::test]
+    async fn whoever_stops_waiting_half_way_loses_nothing() {
+        // So narrow that hardly a packet goes through it at once.
+        let (near, far) = tokio::io::duplex(7);
+        let broker = tokio::spawn(broker(far));
+        let mut options = MqttOptions::new("test", "localhost", 1883);
+        options.set_outgoing_inflight_upper_limit(MESSAGES);
+        let (mut wire, _) = Wire::greet(Box::new(near), &options).await.expect("a connection");
+        for number in 0..MESSAGES {
+            wire.send(publish(number)).expect("taken");
+        }
+        let mut acknowledged = Vec::new();
+        let mut dropped = 0;
+        while acknowledged.len() < usize::from(MESSAGES) {
+            let event = tokio::select! {
+                biased;
+                event = wire.next() => event.expect("the line is open"),
+                () = tokio::task::yield_now() => {
+                    dropped += 1;
+                    continue;
+                }
+            };
+            if let Event::Incoming(Packet::PubAck(ack)) = event {
+                acknowledged.push(ack.pkid);
+            }
+        }
+        assert!(dropped > 0, "the line was too wide to wait for");
+        assert_eq!(acknowledged, (1..=MESSAGES).collect::<Vec<_>>());
+        wire.send(Request::Disconnect).expect("taken");
+        while wire.next().await.expect("the line is open") != Event::Outgoing(Outgoing::Disconnect) {}
+        drop(wire);
+        let got = broker.await.expect("the broker ends");
+        let expected: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
+        assert_eq!(got.iter().map(|publish| String::from_utf8_lossy(&publish.payload)).collect::<Vec<_>>(), expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_handed_over_together_is_one_write() {
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let mut answer = BytesMut::new();
+        let connack = ConnAck { session_present: false, code: ConnectReturnCode::Success, properties: None };
+        Packet::ConnAck(connack).write(&mut answer, None).expect("it is small");
+        far.write_all(&answer).await.expect("the line is open");
+        let mut options = MqttOptions::new("test", "localhost", 1883);
+        options.set_outgoing_inflight_upper_limit(MESSAGES);
+        let (mut wire, _) = Wire::greet(Box::new(near), &options).await.expect("a connection");
+        let mut held = BytesMut::new();
+        far.read_buf(&mut held).await.expect("CONNECT");
+        held.clear();
+        for number in 0..MESSAGES {
+            wire.send(publish(number)).expect("taken");
+        }
+        let first = wire.next().await.expect("the line is open");
+        assert_eq!(first, Event::Outgoing(Outgoing::Publish(1)));
+        held.reserve(1 << 16);
+        far.read_buf(&mut held).await.expect("all of them");
+        let packets = std::iter::from_fn(|| Packet::read(&mut held, None).ok()).count();
+        assert_eq!(packets, usize::from(MESSAGES), "when the first is told of, all are written");
+    }
+}
