@@ -10,6 +10,7 @@ mod broker;
 mod cultivation;
 mod ejector;
 mod folder;
+mod last_words;
 mod live;
 mod narrator;
 mod proxy;

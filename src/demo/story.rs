@@ -14,6 +14,7 @@ use super::broker::{self, Place};
 use super::cultivation::Cultivation;
 use super::ejector::Ejector;
 use super::folder::TemporaryFolder;
+use super::last_words::{hear_of_the_end, hear_out};
 use super::live::LiveCultivation;
 use super::narrator::Narrator;
 use super::proxy::Proxy;
@@ -24,7 +25,6 @@ use super::stage::{self, ROOT};
 use super::subscriber::{Heard, Subscriber};
 use super::teller::Teller;
 use crate::daemon::Daemon;
-use crate::device::Board;
 use crate::event::DeviceId;
 use crate::journal::DeviceStatus;
 
@@ -42,8 +42,6 @@ const SECOND: u64 = 2;
 const LAST_WORDS: Duration = Duration::from_secs(30);
 /// How long a subscription on the loopback interface, or to the user's broker, may take.
 const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(10);
-/// How long a story that is ended early waits for what is under way.
-const EARLY_END: Duration = Duration::from_secs(3);
 /// Between two looks at what nobody tells by itself.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -432,24 +430,4 @@ impl Story {
 
 fn counted(devices: &[DeviceStatus]) -> Made {
     devices.iter().map(|kept| (kept.device.to_string(), kept.last_sequence)).collect()
-}
-
-/// Waits until the daemon has noticed that the robot's line is closed and the BioLector XT switched off: what it makes while
-/// it stops would wait in the journal for its next start.
-async fn hear_of_the_end(board: &Board) {
-    let lines: Vec<DeviceId> = [stage::ROBOLECTOR, stage::BIOLECTOR_XT].iter().flat_map(|id| id.parse()).collect();
-    let is_open = || lines.iter().filter_map(|id| board.device(id)).any(|state| state.connection == "connected");
-    let give_up = Instant::now() + EARLY_END;
-    while is_open() && Instant::now() < give_up {
-        tokio::time::sleep(LOOK).await;
-    }
-    // The state is shown a moment before the event is recorded.
-    tokio::time::sleep(LOOK).await;
-}
-
-/// Takes in what is still on its way.
-async fn hear_out(subscriber: &mut Subscriber, teller: &mut Teller, made: &Made) {
-    for heard in subscriber.hear_out(made, EARLY_END).await {
-        teller.take(&heard);
-    }
 }
