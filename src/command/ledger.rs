@@ -128,10 +128,15 @@ impl Ledger {
     ///
     /// # Errors
     /// Why it is refused; nothing changed.
-    pub fn judge(&mut self, incoming: &Incoming, settings: &CommandSettings, now: Timestamp) -> Result<Call, Handled> {
+    pub fn judge(
+        &mut self,
+        incoming: &Incoming,
+        settings: &CommandSettings,
+        now: Timestamp,
+    ) -> Result<Call, Box<Handled>> {
         let request = Request::of(incoming);
         match self.accept(incoming, settings, now) {
-            Err(reason) => Err(request.handled(Outcome::Refused, Some(reason))),
+            Err(reason) => Err(Box::new(request.handled(Outcome::Refused, Some(reason)))),
             Ok(call) => {
                 if let Some(correlation) = &request.correlation {
                     self.seen.push_back(correlation.clone());

@@ -65,7 +65,7 @@ impl Actor {
         match self.commands.ledger.judge(&incoming, &self.settings.commands, Timestamp::now()) {
             Err(handled) => {
                 tracing::warn!(%device, command = %handled.command, reason = handled.reason.as_deref(), "A command is refused.");
-                self.tell_handled(handled).await
+                self.tell_handled(*handled).await
             }
             Ok(call) => {
                 tracing::info!(%device, command = %incoming.name, "A command is carried out.");
