@@ -8,6 +8,7 @@
 mod account;
 mod broker;
 mod cultivation;
+mod ejector;
 mod folder;
 mod live;
 mod narrator;
