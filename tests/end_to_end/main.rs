@@ -7,6 +7,7 @@ mod mosquitto;
 mod mounts;
 mod operation;
 mod real_runs;
+mod robot_line;
 mod subscriber;
 mod versions;
 

@@ -12,6 +12,8 @@ pub struct Mosquitto {
     folder: PathBuf,
     /// Further lines of its configuration, taken at the next start.
     pub limits: &'static str,
+    /// Whether sessions and what waits for them are kept over a restart.
+    persistent: bool,
     child: Option<Child>,
 }
 
@@ -40,8 +42,17 @@ impl Mosquitto {
     }
 
     pub fn start_with(folder: &Path, limits: &'static str) -> Option<Self> {
+        Self::begin(folder, limits, false)
+    }
+
+    /// One that keeps subscribers' sessions over a restart, as the documented configuration does.
+    pub fn start_persistent(folder: &Path) -> Option<Self> {
+        Self::begin(folder, "max_inflight_messages 100", true)
+    }
+
+    fn begin(folder: &Path, limits: &'static str, persistent: bool) -> Option<Self> {
         program()?;
-        let mut broker = Self { port: free_port(), folder: folder.to_owned(), limits, child: None };
+        let mut broker = Self { port: free_port(), folder: folder.to_owned(), limits, persistent, child: None };
         broker.up();
         Some(broker)
     }
@@ -49,8 +60,13 @@ impl Mosquitto {
     pub fn up(&mut self) {
         let program = program().expect("it was there at the start");
         let config = self.folder.join("mosquitto.conf");
+        // As root it would become a user who may not write into the folder.
+        let kept = match self.persistent {
+            true => format!("user root\npersistence true\npersistence_location {}/", self.folder.display()),
+            false => "persistence false".to_owned(),
+        };
         let text = format!(
-            "listener {} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 1000000\npersistence false\n{}\n",
+            "listener {} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 1000000\n{kept}\n{}\n",
             self.port, self.limits
         );
         std::fs::write(&config, text).expect("the broker's configuration");

@@ -32,11 +32,24 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
+    /// One whom the broker forgets as soon as he is gone.
     pub fn connect(port: u16) -> Self {
+        Self::connect_with(port, true)
+    }
+
+    /// One for whom the broker keeps what comes while he is away.
+    pub fn connect_remembered(port: u16) -> Self {
+        Self::connect_with(port, false)
+    }
+
+    fn connect_with(port: u16, forgotten: bool) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let mut options = MqttOptions::new("subscriber", "127.0.0.1", port);
-        options.set_clean_start(true).set_keep_alive(Duration::from_secs(5)).set_max_packet_size(Some(1 << 24));
+        options.set_clean_start(forgotten).set_keep_alive(Duration::from_secs(5)).set_max_packet_size(Some(1 << 24));
+        if !forgotten {
+            options.set_session_expiry_interval(Some(3600));
+        }
         let (client, mut events) = AsyncClient::new(options, 64);
         let received = Arc::new(Mutex::new(Received::default()));
         let (into, topics) = (received.clone(), client.clone());
@@ -82,6 +95,21 @@ impl Subscriber {
         let topic = format!("instrumentd/v1/lab/nodes/{node}/requests/replay");
         let publish = self.client.publish_with_properties(topic, QoS::AtLeastOnce, false, request, properties);
         self.runtime.block_on(publish).expect("a request is handed over");
+    }
+
+    /// Asks again and again until every sequence of `device` up to `last` is there.
+    pub fn fill_holes(&self, node: &str, device: &str, journal: &str, last: u64) {
+        wait_for("every event, asked for again where a dying broker took it along", || {
+            let holes = self.holes(device, last);
+            let answered = self.with(|r| r.answers.len());
+            if let (Some(first), Some(end)) = (holes.first(), holes.last()) {
+                self.ask_for_replay(node, device, journal, *first, *end);
+                wait_for("an answer", || {
+                    self.with(|r| r.answers.len()) > answered || self.holes(device, last).is_empty()
+                });
+            }
+            holes.is_empty()
+        });
     }
 
     /// The sequences of `device` from 1 to `last` that did not arrive.
