@@ -375,6 +375,43 @@ fn where_one_root_is_gone_the_others_go_on() {
 }
 
 #[test]
+fn each_root_that_goes_away_is_told_of_and_a_restart_tells_of_none_again() {
+    let other = tempfile::tempdir().expect("a folder");
+    let (share, data) = (other.path().join("share"), other.path().join("data"));
+    for made in [&share, &data] {
+        std::fs::create_dir(made).expect("made");
+    }
+    let more = format!("acquisitions.roots.share = {{ folder = \"{}\" }}", share.display());
+    let place = Place::new("", &more);
+    place.configure("folder = \"data\"", &format!("folder = \"{}\"", data.display()));
+    let gone = |folder: &Path| std::fs::rename(folder, folder.with_extension("away")).expect("renamed");
+    let back = |folder: &Path| std::fs::rename(folder.with_extension("away"), folder).expect("renamed");
+    let names = |event: &Value, places: &[&Path]| {
+        let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+        event["type"] == "instrumentd.device.disconnected.v1" && event["data"]["place"] == places.join(", ")
+    };
+    let daemon = place.run();
+    place.wait_for_status("connected");
+    gone(&share);
+    place.wait_for_own("the share to be missed", |last| names(last, &[&share]));
+    gone(&data);
+    let told = place.wait_for_own("both to be missed", |last| names(last, &[&data, &share]));
+    daemon.kill();
+
+    // It looks again, finds the same, and has nothing to say.
+    let _daemon = place.run();
+    place.wait_for_log("The folder cannot be looked at.", 3);
+    back(&share);
+    let now = place.wait_for_own("the share to be back", |last| names(last, &[&data]));
+    assert_eq!(now.len(), told.len() + 1, "{now:?}");
+    gone(&share);
+    place.wait_for_own("both to be missed again", |last| names(last, &[&data, &share]));
+    back(&data);
+    back(&share);
+    place.wait_for_status("connected");
+}
+
+#[test]
 fn what_is_written_over_a_copy_is_no_copy_any_more() {
     let (Some(wiff), Some(scan), Some(single)) = (real("1hpo.wiff"), real("1hpo.wiff.scan"), real("mtbls691_1.wiff"))
     else {
@@ -462,20 +499,31 @@ impl Place {
         self.wait_for_log("first look was there before", 1);
     }
 
-    /// Waits until the device's last connection event is of this kind.
-    fn wait_for_status(&self, kind: &str) {
+    /// The device's own events so far: connections, faults.
+    fn own_events(&self) -> Vec<Value> {
+        let output = binary()
+            .args(["events", "--format", "ndjson", "--type", "device.*", "--config"])
+            .arg(self.path("instrumentd.toml"))
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    /// Waits until the device's last connection event is of this kind; gives the device's own events.
+    fn wait_for_status(&self, kind: &str) -> Vec<Value> {
+        self.wait_for_own(kind, |last| last["type"] == format!("instrumentd.device.{kind}.v1"))
+    }
+
+    /// Waits until the last of the device's own events is as wanted; gives them all.
+    fn wait_for_own(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
-            let output = binary()
-                .args(["events", "--format", "ndjson", "--type", "device.*", "--config"])
-                .arg(self.path("instrumentd.toml"))
-                .output()
-                .expect("it runs");
-            let text = String::from_utf8(output.stdout).expect("UTF-8");
-            if text.lines().last().is_some_and(|line| line.contains(&format!("device.{kind}."))) {
-                return;
+            let events = self.own_events();
+            if events.last().is_some_and(&wanted) {
+                return events;
             }
-            assert!(Instant::now() < until, "not {kind}: {text}\n{}", self.log());
+            assert!(Instant::now() < until, "not {what}: {events:?}\n{}", self.log());
             pause(Duration::from_millis(50));
         }
     }

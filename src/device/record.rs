@@ -41,6 +41,9 @@ struct OwnEvents {
     count: u64,
     /// Of the link `files`.
     connection: Option<Connection>,
+    /// Where that link is disconnected: of several folders some may be away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    away: Option<String>,
     /// Of the other links, by their name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     links: BTreeMap<String, Connection>,
@@ -104,7 +107,8 @@ impl Record {
         self.batch.events.extend(events.iter().map(prepare));
     }
 
-    /// Adds `device.connected` or `device.disconnected`, unless the last one said the same.
+    /// Adds `device.connected` or `device.disconnected`, unless the last one said the same. Of the link `files` the place counts, too, where it is
+    /// disconnected: a second folder may be away.
     pub async fn connection(
         &mut self,
         connection: Connection,
@@ -112,11 +116,17 @@ impl Record {
         why: Option<(String, Option<String>)>,
     ) -> Result<(), Exit> {
         let link = self.batch.link.to_string();
-        let before = match link == FILES {
-            true => self.own.connection.replace(connection),
-            false => self.own.links.insert(link.clone(), connection),
+        let said = match link == FILES {
+            true => {
+                let away = (connection == Connection::Disconnected).then(|| place.clone());
+                let before = (self.own.connection.replace(connection), self.own.away.clone());
+                self.own.away.clone_from(&away);
+                // An older version did not keep the place.
+                before.0 == Some(connection) && (before.1.is_none() || before.1 == away)
+            }
+            false => self.own.links.insert(link.clone(), connection) == Some(connection),
         };
-        if before == Some(connection) {
+        if said {
             return Ok(());
         }
         let body = match connection {

@@ -98,7 +98,9 @@ impl Actor {
         let device = self.settings.id.clone();
         tracing::warn!(%device, %place, %reason, remedy = remedy.as_deref(), "The folder cannot be looked at.");
         self.board.update(&device, |state| {
-            (state.connection, state.since) = ("disconnected", Timestamp::now());
+            if state.connection != "disconnected" {
+                (state.connection, state.since) = ("disconnected", Timestamp::now());
+            }
             let text = format!("{place}: {reason}");
             state.last_error = Some(Fault { text, remedy: remedy.clone(), at: Timestamp::now() });
             true

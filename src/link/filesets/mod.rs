@@ -8,6 +8,7 @@
 //! has nothing to wait for in it: then it rests and costs one number of its folder.
 
 mod adopt;
+mod away;
 mod batches;
 mod digests;
 mod hashing;
@@ -108,11 +109,12 @@ pub enum SetEvent {
         /// The roots' folders.
         place: String,
     },
-    /// A root cannot be read, is not mounted, or is suspiciously empty. Nothing counts as gone meanwhile.
+    /// Roots cannot be read, are not mounted, or are suspiciously empty: told whenever others are than before. Nothing counts as gone
+    /// meanwhile.
     Disconnected {
-        /// The folder.
+        /// The folders of all roots that are away, separated by commas.
         place: String,
-        /// Why.
+        /// Why; where the reasons differ each with its folder.
         reason: String,
         /// What to do.
         remedy: Option<String>,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
+use super::away::{Away, Trouble};
 use super::look::state;
 use super::tree::{DEEPEST, below, list, path_of};
 use super::watch::{NoWatch, Watches};
@@ -16,7 +17,6 @@ use crate::driver::set::At;
 use crate::driver::zenotof::group::{Group, group};
 use crate::link::baseline::Baseline;
 use crate::link::disk::Stat;
-use crate::link::files::FolderState;
 use crate::link::filesets::track::{Tracked, in_folder, name_of};
 use crate::link::outlet::Stopped;
 use crate::link::place;
@@ -48,6 +48,8 @@ pub struct RootState {
     pub newest: i64,
     /// Whether it was looked at before, at this or an earlier start: what it held then is old.
     pub based: bool,
+    /// Why it cannot be looked at, where it cannot.
+    pub away: Option<Away>,
 }
 
 /// A folder that was listed.
@@ -74,6 +76,7 @@ impl RootState {
             why: String::new(),
             watches: None,
             limited: false,
+            away: None,
         }
     }
 
@@ -120,15 +123,19 @@ impl Worker {
     pub(super) fn scan(&mut self, whole: bool) -> Result<(), Stopped> {
         let began = Instant::now();
         self.scans += 1;
-        let mut there = true;
+        let mut trouble = BTreeSet::new();
         for at in 0..self.roots.len() {
-            there &= self.scan_root(at, whole)?;
-        }
-        if there {
-            self.tell_connected()?;
-            if whole {
-                self.find_missing()?;
+            let away = self.scan_root(at, whole, &mut trouble)?.err();
+            let root = &mut self.roots[at];
+            if away.is_some() {
+                (root.device, root.watches) = (None, None);
             }
+            root.away = away;
+        }
+        self.tell_trouble(whole, trouble)?;
+        self.tell_away()?;
+        if whole && self.roots.iter().all(|root| root.away.is_none()) {
+            self.find_missing()?;
         }
         self.walked = began.elapsed();
         self.show_means();
@@ -136,12 +143,17 @@ impl Worker {
         Ok(())
     }
 
-    /// Looks at one root; says whether it is there.
-    fn scan_root(&mut self, at: usize, whole: bool) -> Result<bool, Stopped> {
+    /// Looks at one root, or says why it cannot be looked at. Folders below it that cannot be read are `trouble`.
+    fn scan_root(
+        &mut self,
+        at: usize,
+        whole: bool,
+        trouble: &mut BTreeSet<Trouble>,
+    ) -> Result<Result<(), Away>, Stopped> {
         let root = self.roots[at].root.clone();
         let device = match place::folder_now(&root.folder, self.settings.require_mount) {
             Ok(device) => device,
-            Err((reason, remedy)) => return self.disconnected(at, reason, remedy).map(|()| false),
+            Err((reason, remedy)) => return Ok(Err(Away { reason, remedy })),
         };
         let known = &mut self.roots[at];
         let same = known.device.is_some_and(|old| (old.device, old.inode) == (device.device, device.inode));
@@ -151,7 +163,7 @@ impl Worker {
         if whole && self.is_suspicious(at, device) {
             let reason = "there are no file sets in the folder, and some were found in it before".to_owned();
             let remedy = "mount the share; if all were really removed, go on with a new one".to_owned();
-            return self.disconnected(at, reason, Some(remedy)).map(|()| false);
+            return Ok(Err(Away { reason, remedy: Some(remedy) }));
         }
         self.roots[at].device = Some(device);
         let (mut folders, mut files) = (vec![(String::new(), 0usize)], 0usize);
@@ -176,15 +188,13 @@ impl Worker {
                 }
                 Err(error) if depth == 0 => {
                     let reason = format!("the folder cannot be read: {error}");
-                    return self.disconnected(at, reason, place::remedy(&error)).map(|()| false);
+                    return Ok(Err(Away { reason, remedy: place::remedy(&error) }));
                 }
                 // Removed while we looked: its parent's next listing says so.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
                     let text = format!("cannot read {}: {error}", path_of(&root.folder, &relative).display());
-                    if self.root_trouble.replace(text.clone()).as_ref() != Some(&text) {
-                        self.outlet.send(SetEvent::Trouble { set: None, text, remedy: place::remedy(&error) })?;
-                    }
+                    trouble.insert(Trouble { text, remedy: place::remedy(&error) });
                 }
             }
             if self.scans == 1 && before / REPORT_EVERY != files / REPORT_EVERY {
@@ -205,7 +215,7 @@ impl Worker {
             }
         }
         self.first_look_is_over(at)?;
-        Ok(true)
+        Ok(Ok(()))
     }
 
     /// Whether an empty root is one whose share is not mounted.
@@ -346,33 +356,6 @@ impl Worker {
             status.watching = watching;
             changed
         });
-    }
-
-    fn tell_connected(&mut self) -> Result<(), Stopped> {
-        if self.told == Some(true) {
-            return Ok(());
-        }
-        self.told = Some(true);
-        self.status.send_modify(|status| status.folder = FolderState::Connected);
-        let folders: Vec<String> = self.roots.iter().map(|root| root.root.folder.display().to_string()).collect();
-        // What changed while nobody could look is found by looking.
-        let open: Vec<_> = self.sets.iter().filter(|(_, set)| set.opened).map(|(name, _)| name.clone()).collect();
-        open.iter().for_each(|name| self.want(name));
-        self.outlet.send(SetEvent::Connected { place: folders.join(", ") })
-    }
-
-    fn disconnected(&mut self, at: usize, reason: String, remedy: Option<String>) -> Result<(), Stopped> {
-        let root = &mut self.roots[at];
-        (root.device, root.watches) = (None, None);
-        let place = root.root.folder.display().to_string();
-        self.status.send_modify(|status| {
-            status.folder = FolderState::Disconnected { reason: reason.clone(), remedy: remedy.clone() };
-        });
-        if self.told == Some(false) {
-            return Ok(());
-        }
-        self.told = Some(false);
-        self.outlet.send(SetEvent::Disconnected { place, reason, remedy })
     }
 }
 

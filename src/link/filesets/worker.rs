@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::watch as observe;
 
+use super::away::Told;
 use super::batches::Expectations;
 use super::digests::Throttle;
 use super::hashing::{Done, Pool};
@@ -105,8 +106,7 @@ pub struct Worker {
     pub(super) batch_watch: Option<Watches>,
     /// When the batch files are read after something happened in their folder.
     batches_due: Option<Instant>,
-    pub(super) told: Option<bool>,
-    pub(super) root_trouble: Option<String>,
+    pub(super) told: Told,
     pub(super) scans: u64,
     pub(super) scan_wanted: bool,
     pub(super) walked: Duration,
@@ -173,8 +173,7 @@ impl Worker {
             expectations: Expectations::default(),
             batch_watch: None,
             batches_due: None,
-            told: None,
-            root_trouble: None,
+            told: Told::default(),
             scans: 0,
             scan_wanted: true,
             walked: Duration::ZERO,
@@ -436,7 +435,7 @@ impl Worker {
         if backlog >= REPORTED_BACKLOG {
             tracing::info!(backlog, sets = sources, "Looking at sets.");
         }
-        let trouble = self.sets.values().find_map(|set| set.trouble.clone()).or_else(|| self.root_trouble.clone());
+        let trouble = self.sets.values().find_map(|set| set.trouble.clone()).or_else(|| self.told.trouble());
         let baseline = self.baseline.len();
         self.status.send_if_modified(|status| {
             let new = LinkStatus { sources, backlog, baseline, trouble, ..status.clone() };
