@@ -92,6 +92,8 @@ tables! {
         may state_expiry: Lasting<{ 10 * SECOND }, DAY> = "5m";
         /// With events under way and no acknowledgement for this long, the connection is given up and made anew.
         may stall: Lasting<SECOND, HOUR> = "30s";
+        /// The longest wait before the next try while the broker cannot be reached. Each wait is chosen at random, and the longest grows up to this.
+        may reconnect_within: Lasting<SECOND, HOUR> = "30s";
         /// The levels under which the response topics of replay requests must lie. By default
         /// `<topic_root>/<site>/responses`.
         may response_prefix: ResponsePrefix;

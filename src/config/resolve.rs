@@ -148,6 +148,7 @@ fn broker(name: &str, table: &BrokerTable, site: &SiteId, node: &NodeId, folder:
         will_delay: get(&table.will_delay).map_or(seconds(10), |v| v.0),
         state_expiry: get(&table.state_expiry).map_or(seconds(300), |v| v.0),
         stall: get(&table.stall).map_or(seconds(30), |v| v.0),
+        reconnect_within: get(&table.reconnect_within).map_or(seconds(30), |v| v.0),
         response_prefix: format!("{prefix}/"),
     })
 }

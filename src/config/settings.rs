@@ -93,6 +93,8 @@ pub struct BrokerSettings {
     pub state_expiry: Duration,
     /// Without an acknowledgement for this long while rows are in flight, the connection is dropped.
     pub stall: Duration,
+    /// The longest wait before the next try to connect.
+    pub reconnect_within: Duration,
     /// The prefix under which response topics of replay requests must lie; ends with a slash.
     pub response_prefix: String,
 }

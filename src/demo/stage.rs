@@ -46,6 +46,7 @@ pub fn retained_topics() -> Vec<String> {
 
 /// The configuration that the daemon gets, as a user would write it. Makes the instruments' folders.
 ///
+/// The broker is tried again sooner than a real one, which many daemons lose at the same moment: the story goes on when it is back.
 /// Batches are looked for at each poll, and the one of the story comes just before its acquisition. The BioLector XT's time
 /// runs so much faster than ours that it has to be asked more often than a real one.
 pub fn settings(folder: &Path, proxy: &Proxy, xt: SocketAddr, gateway: SocketAddr) -> anyhow::Result<Settings> {
@@ -64,6 +65,7 @@ path = "journal.db"
 [brokers.main]
 host = "{host}"
 port = {port}
+reconnect_within = "1s"
 
 [devices.{BIOLECTOR}]
 profile = "biolector-pro"

@@ -19,8 +19,12 @@ use super::session::Session;
 use super::status::{Phase, Report};
 use super::wire::Wire;
 
-/// First and last ceiling of the wait before the next connection.
-const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// The first ceiling of the wait before the next connection; the settings say the last.
+const RECONNECT: Duration = Duration::from_millis(500);
+/// Before a publisher that failed is started again.
+const AFTER_FAILURE: Duration = Duration::from_secs(3);
+/// Before the journal is read again after it could not be.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 /// A connection that lasted this long, or settled a row, was healthy: the waits start over.
 const HEALTHY: Duration = Duration::from_secs(10);
 /// A broker that cannot be used, or where another instance publishes, is looked at again after this long.
@@ -55,7 +59,7 @@ pub async fn supervise(context: Context) {
                 tracing::error!(broker = %context.settings.name, %error, "A publisher failed; it is started again.")
             }
         }
-        if pause(&context.stop, RECONNECT.1 / 10).await {
+        if pause(&context.stop, AFTER_FAILURE).await {
             return;
         }
     }
@@ -69,7 +73,7 @@ async fn pause(stop: &CancellationToken, wait: Duration) -> bool {
 async fn run(context: Arc<Context>) {
     let address = format!("{}:{}", context.settings.host, context.settings.port);
     let report = Report::new(Arc::clone(&context.settings.name), address, Arc::clone(&context.standing));
-    let backoff = Backoff::new(RECONNECT.0, RECONNECT.1);
+    let backoff = Backoff::new(RECONNECT, context.settings.reconnect_within);
     let mut publisher = Publisher {
         context: &context,
         memory: Memory::default(),
@@ -128,7 +132,7 @@ impl Publisher<'_> {
             Err(error) => {
                 let text = format!("the journal cannot be read: {error}");
                 self.report.status.fail(text, "check the journal's disk; reading is tried again");
-                Err(RECONNECT.1.min(Duration::from_secs(1)))
+                Err(READ_AGAIN)
             }
         }
     }
@@ -310,7 +314,7 @@ impl Publisher<'_> {
             End::Doubt(text) => {
                 tracing::warn!(broker = %name, reason = %text, "Another daemon may be publishing; looking again.");
                 self.report.status.enter(Phase::Connecting);
-                return RECONNECT.0;
+                return RECONNECT;
             }
             End::Unusable(unusable) => {
                 self.report.status.enter(Phase::Refused);

@@ -253,6 +253,7 @@ pub fn settings(port: u16) -> BrokerSettings {
         will_delay: Duration::from_secs(10),
         state_expiry: Duration::from_secs(90),
         stall: Duration::from_secs(20),
+        reconnect_within: Duration::from_secs(30),
         response_prefix: "instrumentd/v1/lab/replies/".into(),
     }
 }

@@ -125,7 +125,7 @@ fn the_defaults_in_the_schema_are_in_force() {
         .replace("[devices.bl-1]", &format!("[devices.bl-1]\n{}", defaults(device).join("\n")))
         .replace("\"results\"", &format!("\"results\", {}", defaults(&device["properties"]["files"]).join(", ")))
         + &format!("[log]\n{}\n", defaults(&schema["properties"]["log"]).join("\n"));
-    assert_eq!(text.matches(" = ").count() - GOOD.matches(" = ").count(), 16, "{text}");
+    assert_eq!(text.matches(" = ").count() - GOOD.matches(" = ").count(), 17, "{text}");
     let written = valid(&text);
     assert_eq!(written.settings, parsed(GOOD).expect("valid").settings);
 

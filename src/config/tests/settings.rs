@@ -29,6 +29,7 @@ keep_alive = "2s"
 will_delay = "0s"
 state_expiry = "1m"
 stall = "1s"
+reconnect_within = "2s"
 response_prefix = "answers"
 [brokers.b]
 host = "broker.example.org"
