@@ -40,6 +40,8 @@ pub(super) struct Host {
     out: Option<Asked>,
     late: VecDeque<Mark>,
     unanswered: u32,
+    /// Whether its firmware is known. One that was switched on later, or does not answer for a while and may be another then, is asked anew.
+    identified: bool,
     /// Somebody else speaks to the robot.
     silent: bool,
     /// Without letters a late answer cannot be told from the next one's: for a time nothing is asked, and what comes is late.
@@ -125,6 +127,7 @@ impl Host {
             out: None,
             late: VecDeque::new(),
             unanswered: 0,
+            identified: false,
             silent: false,
             drains: false,
             poll: profile.replies.poll,
@@ -138,7 +141,8 @@ impl Host {
         if self.silent {
             return None;
         }
-        Some(match (&self.out, self.next == self.polled_from()) {
+        // The first question of all is asked when the line is opened.
+        Some(match (&self.out, self.next == self.polled_from() || self.next == 0) {
             _ if self.drains => self.patience,
             (Some(_), _) => self.patience,
             (None, true) => self.poll,
@@ -177,6 +181,7 @@ impl Host {
             self.out = None;
             self.unanswered += 1;
             if self.unanswered == PATIENCE {
+                self.identified = false;
                 self.operation("not-answering", effects);
             }
             if matches!(self.speech, Speech::Tecan { form: Form::Usb, .. }) {
@@ -188,7 +193,11 @@ impl Host {
             self.late.clear();
         }
         let query = self.next;
-        self.next = if query + 1 >= self.questions() { self.polled_from() } else { query + 1 };
+        self.next = match query + 1 {
+            next if next < self.questions() => next,
+            _ if self.identified => self.polled_from(),
+            _ => 0,
+        };
         let Some((mark, bytes)) = self.question(query) else { return };
         effects.requests.push(Request::Send { source: source.clone(), bytes: bytes.clone() });
         self.out = Some(Asked { mark, bytes, at: now, repeats: 0, query });
@@ -267,6 +276,7 @@ impl Host {
             out.send(write::acknowledge(module));
         }
         if let Some(firmware) = said.firmware {
+            self.identified = true;
             let format = match self.speech {
                 Speech::Star { .. } => "Hamilton STAR firmware",
                 Speech::Tecan { .. } => "Tecan firmware",

@@ -24,7 +24,7 @@ pub(super) const TECAN: [TecanQuery; 4] = [
     TecanQuery("A1", "C5", "REE0"),
 ];
 
-/// The questions that are asked again and again; those before them are asked once.
+/// The questions that are asked again and again; those before them are asked until the first of them is answered.
 pub(super) const STAR_POLLED_FROM: usize = 3;
 /// See [`STAR_POLLED_FROM`].
 pub(super) const TECAN_POLLED_FROM: usize = 3;

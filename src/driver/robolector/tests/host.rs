@@ -111,6 +111,37 @@ fn a_robot_that_does_not_answer_is_said_to_be_so() {
 }
 
 #[test]
+fn one_that_is_switched_on_later_or_again_is_asked_who_it_is() {
+    let asked =
+        |bench: &Bench| bench.sent.iter().map(|b| String::from_utf8_lossy(b)[..4].to_owned()).collect::<Vec<_>>();
+    let mut bench = host("robolector");
+    for _ in 0..7 {
+        bench.run_out("poll");
+    }
+    let round = ["C0RF", "C0RM", "C0QM", "C0QW", "C0RT"];
+    assert_eq!(asked(&bench), [&round[..], &round[..3]].concat());
+    // It is there now, and says who it is in the next round.
+    for _ in 0..12 {
+        answer(&mut bench);
+        bench.run_out("poll");
+    }
+    assert_eq!(
+        asked(&bench)[8..],
+        ["C0QW", "C0RT", "C0RF", "C0RM", "C0QM", "C0QW", "C0RT", "C0QW", "C0RT", "C0QW", "C0RT", "C0QW"]
+    );
+    for _ in 0..3 {
+        bench.run_out("poll");
+    }
+    assert_eq!(bench.operations.last(), Some(&"not-answering"));
+    let before = bench.sent.len();
+    for _ in 0..3 {
+        answer(&mut bench);
+        bench.run_out("poll");
+    }
+    assert!(asked(&bench)[before..].contains(&"C0RF".to_owned()), "{:?}", &asked(&bench)[before..]);
+}
+
+#[test]
 fn a_tecan_is_acknowledged_and_asked_again_after_a_damaged_answer() {
     let mut bench = host("robolector-tecan");
     let module = Module::new(b"M1").expect("a module");
