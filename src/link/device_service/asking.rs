@@ -15,7 +15,7 @@ use tonic::{Status, Streaming};
 use super::following::{Ask, Page};
 use super::position::Position;
 use super::translate::Terms;
-use crate::link::grpc::{Connection, Failure, Service};
+use crate::link::grpc::{Connection, Failure, Kind, Service};
 
 /// How often a server looks at its queues for us; below a second, so that an event is told within one.
 const PUBLISHING_MS: f64 = 100.0;
@@ -41,7 +41,7 @@ pub(super) struct Server<'a> {
 }
 
 /// The OPC UA StatusCode of a call that failed as a whole, where the server tells it.
-pub(super) fn opc_status(status: &Status) -> Option<StatusCode> {
+pub fn opc_status(status: &Status) -> Option<StatusCode> {
     let text = status.metadata().get(STATUS_METADATA)?.to_str().ok()?;
     u32::from_str_radix(text.trim_start_matches("0x"), 16).ok().map(|code| StatusCode(code).without_info())
 }
@@ -118,8 +118,12 @@ impl Ask for Server<'_> {
             // Without the StatusCode gRPC's own words count.
             Err(status) => match (opc_status(&status), status.code()) {
                 (Some(StatusCode::BAD_MESSAGE_NOT_AVAILABLE | StatusCode::BAD_SUBSCRIPTION_ID_INVALID), _)
-                | (None, tonic::Code::NotFound | tonic::Code::OutOfRange) => Ok(None),
-                _ => Err(self.connection.failure(&status)),
+                | (None, tonic::Code::NotFound) => Ok(None),
+                _ => match self.connection.failure(&status) {
+                    // What cannot be read once more is not to be had from the queue; the connection still stands.
+                    Failure { kind: Kind::Malformed | Kind::TooLarge, .. } => Ok(None),
+                    failure => Err(failure),
+                },
             },
         }
     }

@@ -5,7 +5,7 @@ use instrument_proto::device::v1::{EventFields, NotificationMessage};
 use jiff::{SignedDuration, Timestamp};
 
 use super::position::Position;
-use super::sequence::{Arrival, arrival, next};
+use super::sequence::{Arrival, arrival, next, previous};
 use super::translate::{Content, Terms};
 use super::{Gone, Notified, ServiceEvent, Way};
 use crate::link::grpc::{Failure, Kind};
@@ -13,8 +13,9 @@ use crate::link::grpc::{Failure, Kind};
 /// Messages that are asked for again one by one; where more are missing, or the queue is shorter, the history is asked at once.
 const REPUBLISHED: u32 = 4096;
 
-/// History is read from so much before the last event: events of one server need not come in the order of their times.
-const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
+/// History is read from so much before the last event: events of one server need not come in the order of their times, and what
+/// a gateway learns late, after its instrument was gone, stands there at the time when it happened.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
 /// Pages of history that are read at a time, at most.
 const PAGES: usize = 10_000;
@@ -96,6 +97,8 @@ impl<T: Tell> Following<'_, T> {
                 let tells = !message.available_sequence_numbers.is_empty();
                 let is_kept = !tells || message.available_sequence_numbers.iter().any(is_there);
                 self.recover(missing.min(REPUBLISHED), is_kept && missing <= REPUBLISHED, ask).await?;
+                // What could not be had is not asked for again.
+                self.position.sequence = previous(message.sequence_number);
             }
             // A keep-alive carries the number to come, which never was: the server counts anew.
             Arrival::Repeated if is_keep_alive => {

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::grpc::GrpcSettings;
 use crate::driver::service::Wanted;
 
+pub use asking::opc_status;
 pub use position::Position;
 pub use translate::Notice;
 

@@ -16,6 +16,11 @@ pub(super) fn next(number: u32) -> u32 {
     number.checked_add(1).unwrap_or(1)
 }
 
+/// The number before `number`.
+pub(super) fn previous(number: u32) -> u32 {
+    if number > 1 { number - 1 } else { u32::MAX }
+}
+
 /// How the number of a message that arrived stands to the one that is expected. Numbers run from 1 to `u32::MAX` and then
 /// begin again; what is more than half of them ahead is behind.
 pub(super) fn arrival(expected: u32, number: u32) -> Arrival {
@@ -36,7 +41,7 @@ mod tests {
 
     #[test]
     fn numbers_begin_again_with_one() {
-        assert_eq!(next(u32::MAX), 1);
+        assert_eq!((next(u32::MAX), previous(1), previous(next(7))), (1, u32::MAX, 7));
         assert_eq!(arrival(1, u32::MAX), Arrival::Repeated);
         assert_eq!(arrival(u32::MAX, 1), Arrival::After(1));
         assert_eq!(arrival(u32::MAX, 3), Arrival::After(3));
