@@ -36,7 +36,7 @@ fn table(number: usize, echo: &EchoMsPlus) -> String {
 
 /// The last sequence of the device in the daemon's journal.
 fn recorded(daemon: &Daemon) -> u64 {
-    let history = History::open(&daemon.folder.path().join("journal.db")).and_then(|history| Ok(history.devices()));
+    let history = History::open(&daemon.folder.path().join("journal.db")).map(|history| history.devices());
     let devices = history.ok().and_then(Result::ok).unwrap_or_default();
     devices.iter().map(|device| device.last_sequence).sum()
 }
