@@ -164,6 +164,7 @@ impl Daemon {
             if let Some(supervised) = self.devices.remove(&id) {
                 supervised.stop().await;
                 self.board.remove(&id);
+                self.board.commands().set(&id, false);
             }
         }
         for (id, device) in wanted {
@@ -194,6 +195,7 @@ impl Daemon {
             state.first_available_sequence = kept.first_available_sequence;
         }
         self.board.add(&id, state);
+        self.board.commands().set(&id, !settings.commands.allow.is_empty());
         let plan = Plan {
             site: self.settings.site.clone(),
             settings: Arc::new(settings),

@@ -324,6 +324,18 @@ fn events() -> Vec<Event> {
     .chain(refined(&run))
     .chain(echo::events())
     .chain(ejections::events())
+    .chain([own(
+        Body::DeviceCommandHandled(device::CommandHandled {
+            command: text("pause"),
+            outcome: instrumentd::command::Outcome::Done,
+            reason: None,
+            correlation: Some(text("7031")),
+            response_topic: Some(text("instrumentd/v1/lab/responses/me")),
+            broker: Some(text("main")),
+            until: Some(time()),
+        }),
+        6,
+    )])
     .collect()
 }
 

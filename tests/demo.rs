@@ -57,6 +57,10 @@ fn the_story_ends_well_and_leaves_nothing_behind() {
         "A gap (robolector): ",
         "liquid come out into D04, E04, F04 and had not seen it go in",
         "The run is over after 16 cycles",
+        "The Echo ejects the 30 samples into the ZenoTOF",
+        "The Echo's run begins",
+        "Nothing came of the Echo's shot from",
+        "The Echo's run is over",
         "Its shot list names 30 wells. That is what was planned",
         "The acquisition demo-plate is complete, says ",
     ] {
@@ -68,6 +72,8 @@ fn the_story_ends_well_and_leaves_nothing_behind() {
     assert_eq!(counted(&told, "received"), counted(&told, "made") + counted(&told, "repeated"), "{told}");
     assert_eq!(counted(&told, "wells sampled by the robot"), 30, "{told}");
     assert_eq!(counted(&told, "sampling.completed"), 27, "all but the three whose cable was pulled: {told}");
+    let (ejected, told_of) = (counted(&told, "samples ejected"), counted(&told, "ejection.ejected"));
+    assert!(ejected == told_of && (20..30).contains(&ejected), "{told}");
     assert_eq!(counted(&told, "acquisitions written"), 1, "{told}");
     assert_eq!(counted(&told, "acquisition.completed"), 1, "{told}");
     assert!(is_empty(temporary.path()), "the temporary folder is gone");

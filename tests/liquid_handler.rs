@@ -57,7 +57,12 @@ fn a_folder_is_decoded_by_content_and_a_copy_makes_nothing_new() {
         (completed["time"].as_str(), completed["sampleid"].as_str()),
         (Some("2024-12-09T18:41:30.154Z"), Some("S-7"))
     );
-    for expected in ["1 failed: MM0202001: too low", "gap cut-off in cut.xml", "refused c.csv: it is a picklist"] {
+    for expected in [
+        "told again by copies, with the same ids: 2",
+        "1 failed: MM0202001: too low",
+        "gap cut-off in cut.xml",
+        "refused c.csv: it is a picklist",
+    ] {
         assert!(summary.contains(expected), "{expected}: {summary}");
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use jiff::tz::TimeZone;
 
 use crate::config;
-use crate::config::settings::{AcquisitionSettings, DeckSettings, DeviceSettings};
+use crate::config::settings::{AcquisitionSettings, CommandSettings, DeckSettings, DeviceSettings};
 use crate::event::{DeviceId, SiteId};
 use crate::profile;
 
@@ -99,6 +99,7 @@ impl Chosen {
                 files: None,
                 stream: None,
                 grpc: None,
+                commands: CommandSettings::default(),
                 deck: DeckSettings::default(),
                 acquisitions: AcquisitionSettings::default(),
             },

@@ -7,11 +7,12 @@ use anyhow::bail;
 use clap::Subcommand;
 use serde_json::Value;
 
+use crate::command::{Command, payload_schema};
 use crate::config::{file::ConfigTable, nearest::nearest, schema_of};
 use crate::event::{EventType, schema::data_schema};
 use crate::profile::{self, file::ProfileTable};
 
-/// Print a JSON Schema: of the configuration, of device profiles, or of an event's data.
+/// Print a JSON Schema: of the configuration, of device profiles, of an event's data, or of a command's payload.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -26,6 +27,8 @@ Examples:
   every event type, and the `data` of one:
     instrumentd schema event --list
     instrumentd schema event cultivation.measured
+  what a command over MQTT has to hold:
+    instrumentd schema command pause
   a shipped profile, to begin one of your own:
     instrumentd schema profile --shipped biolector-pro";
 
@@ -38,6 +41,12 @@ enum Of {
         /// Print this shipped profile instead, as TOML.
         #[arg(long, value_name = "NAME")]
         shipped: Option<String>,
+    },
+    /// Of the payload of a command over MQTT.
+    Command {
+        /// `add-comment`, `pause` or `continue`.
+        #[arg(value_name = "NAME")]
+        command: String,
     },
     /// Of the `data` of an event type.
     Event {
@@ -56,6 +65,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Of::Config => pretty(&schema_of::<ConfigTable>("config", "instrumentd.toml")),
         Of::Profile { shipped: None } => pretty(&schema_of::<ProfileTable>("profile", "device profile")),
         Of::Profile { shipped: Some(name) } => shipped(&name)?.to_owned(),
+        Of::Command { command } => match Command::from_name(&command) {
+            Some(command) => pretty(&payload_schema(command)),
+            None => bail!("there is no command `{command}`; there are {}", Command::ALL.map(Command::name).join(", ")),
+        },
         Of::Event { event_type: Some(name), .. } => pretty(&data_schema(event_type(&name)?)),
         Of::Event { event_type: None, .. } => {
             EventType::ALL.iter().map(|event_type| format!("{}\n", event_type.short())).collect()

@@ -1,5 +1,6 @@
 //! The tables of `instrumentd.toml`, as they are written; the comments here are the descriptions in its JSON Schema.
 
+use super::commands::CommandNames;
 use super::grpc::Endpoint;
 use super::network::{Host, ResponsePrefix, TopicRoot};
 use super::ports::{Address, FilePaths, Turn, UsbId};
@@ -122,6 +123,8 @@ tables! {
         may files: FilesTable;
         /// BioLector XT: its remote-control service, beside `files` or instead of it. Echo MS+: the device service of its gateway.
         may grpc: GrpcTable;
+        /// BioLector XT with `grpc`: what subscribers may ask of it over MQTT; without this nothing.
+        may commands: CommandsTable;
         /// ZenoTOF: where else acquisitions lie, and how they are read.
         may acquisitions: AcquisitionsTable;
         /// RoboLector: its serial line. It has one of `serial`, `tcp` and `trace`.
@@ -230,6 +233,16 @@ tables! {
         may keep_alive: Lasting<SECOND, HOUR> = "20s";
         /// The largest message that is accepted; a larger one ends the connection.
         may max_message: Size<65_536> = "16 MB";
+    }
+
+    /// What subscribers may ask of an instrument over MQTT.
+    pub struct CommandsTable, unknown keys Refused {
+        /// The commands that are carried out, `allow = ["add-comment"]` for instance.
+        must allow: CommandNames;
+        /// The longest pause that may be asked for; at its end the daemon itself continues.
+        may pause_max: Lasting<SECOND, DAY> = "10m";
+        /// Whether the shaker stands during a pause. Cultures use up their oxygen within minutes when it does.
+        may pause_stops_shaker: bool = false;
     }
 
     /// A serial line.

@@ -2,6 +2,7 @@
 
 pub mod acquisitions;
 pub mod codes;
+mod commands;
 mod deck;
 pub mod file;
 pub mod grpc;

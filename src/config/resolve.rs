@@ -13,7 +13,7 @@ use super::settings::{
     WatchMode, WhenFull,
 };
 use super::values::{BackfillText, FilePath, NAME_RULE, made_valid};
-use super::{RESERVED_ID, acquisitions, deck, grpc, links};
+use super::{RESERVED_ID, acquisitions, commands, deck, grpc, links};
 use crate::event::ids::is_valid_name;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::{Profile, Profiles, Reach, overridden};
@@ -203,6 +203,7 @@ fn device(
     let deck = profile.as_ref().map(|profile| deck::deck(table, profile, config, profiles, folder, reader));
     let acquisitions = acquisitions::acquisitions(get(&table.acquisitions), folder, reader);
     let grpc = table.grpc.as_ref().map(|at| grpc::grpc(&at.value, folder, reader));
+    let commands = commands::commands(table, reader);
     let time_zone = get(&table.time_zone)?.0.clone();
     let files = get(&table.files).and_then(|table| files(table, &time_zone, folder));
     let grpc = match grpc {
@@ -227,6 +228,7 @@ fn device(
         files,
         stream,
         grpc,
+        commands,
         deck,
         acquisitions,
     })

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 pub use super::acquisitions::AcquisitionSettings;
 pub use super::grpc::GrpcSettings;
 use super::values::Choice;
+pub use crate::command::CommandSettings;
 use crate::event::{DeviceId, NodeId, SiteId};
 use crate::profile::Profile;
 pub use crate::profile::deck::DeckSettings;
@@ -124,6 +125,8 @@ pub struct DeviceSettings {
     pub stream: Option<StreamSettings>,
     /// Its gRPC service, where it has one.
     pub grpc: Option<GrpcSettings>,
+    /// What subscribers may ask of it.
+    pub commands: CommandSettings,
     /// What stands on its deck, where it has one.
     pub deck: DeckSettings,
     /// Where its acquisitions lie beside `files`, and how they are read; the defaults for other instruments.

@@ -1,18 +1,21 @@
 //! What surveys and transfers an offline decode found, for a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use uuid::Uuid;
 
 use crate::event::ejection::SurveyOutcome;
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, EventType};
 
 /// Surveys by plate, transfers by run.
 #[derive(Debug, Default)]
 pub(super) struct Transfers {
     runs: BTreeMap<Uuid, Run>,
     surveys: BTreeMap<String, Survey>,
+    /// What was counted, by what the ids are made of: a copy of a report makes the same events.
+    seen: BTreeSet<(EventType, Option<Uuid>, String)>,
+    copies: u64,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +39,17 @@ struct Survey {
 impl Transfers {
     /// Counts an event, if it is about these.
     pub fn count(&mut self, event: &Event) -> bool {
+        let event_type = event.body.event_type();
+        let ours = [EventType::EjectionSurveyed, EventType::TransferCompleted, EventType::TransferFailed];
+        if !ours.contains(&event_type) {
+            return false;
+        }
+        let mut key = String::new();
+        event.key.write(&mut key);
+        if !self.seen.insert((event_type, event.run.as_ref().map(|run| run.id), key)) {
+            self.copies += 1;
+            return true;
+        }
         match &event.body {
             Body::EjectionSurveyed(it) => {
                 let plate = it.plate.barcode.as_ref().unwrap_or(&it.plate.plate_type);
@@ -94,6 +108,9 @@ impl fmt::Display for Transfers {
                 writeln!(f, "  {} without a time that can be used", run.timeless)?;
             }
         }
-        Ok(())
+        match self.copies {
+            0 => Ok(()),
+            copies => writeln!(f, "told again by copies, with the same ids: {copies}"),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::ejector::Shots;
 use super::score::{Made, Score, Scores};
 use super::stage::DEVICES;
 
@@ -18,6 +19,12 @@ pub struct Account {
     pub sampled_heard: usize,
     /// `sampling.completed` events that arrived.
     pub samplings: usize,
+    /// What came of the ejector's shots.
+    pub shots: Shots,
+    /// `ejection.ejected` events of samples that arrived.
+    pub ejections: usize,
+    /// `ejection.failed` events that arrived.
+    pub missed: usize,
     /// Acquisitions that the mass spectrometer wrote to their end.
     pub written: usize,
     /// `acquisition.completed` events that arrived.
@@ -39,7 +46,10 @@ impl Account {
 
     /// Whether everything that could be seen of the instruments' work was told, once each.
     pub fn agrees(&self) -> bool {
-        self.samplings == self.sampled_heard && self.acquisitions == self.written && self.measured == self.readings
+        self.samplings == self.sampled_heard
+            && self.acquisitions == self.written
+            && (self.ejections, self.missed) == (self.shots.ejected, self.shots.missed)
+            && self.measured == self.readings
     }
 
     fn row(&self, name: &str, all: u64, of: impl Fn(u64, Score) -> u64) -> String {
@@ -78,11 +88,22 @@ impl fmt::Display for Account {
             "\n\nWhat the instruments say they did, and what the subscriber heard of it:\n\
              \x20 wells sampled by the robot{:>6}{unheard}\n\
              \x20 sampling.completed        {:>6}\n\
+             \x20 samples ejected           {:>6}   {} shots missed\n\
+             \x20 ejection.ejected          {:>6}   {} ejection.failed\n\
              \x20 acquisitions written      {:>6}\n\
              \x20 acquisition.completed     {:>6}\n\
              \x20 readings of the XT        {:>6}\n\
              \x20 cultivation.measured      {:>6}",
-            self.sampled, self.samplings, self.written, self.acquisitions, self.readings, self.measured
+            self.sampled,
+            self.samplings,
+            self.shots.ejected,
+            self.shots.missed,
+            self.ejections,
+            self.missed,
+            self.written,
+            self.acquisitions,
+            self.readings,
+            self.measured
         )
     }
 }
@@ -110,7 +131,9 @@ mod tests {
         let told = account.to_string();
         assert!(!account.is_flawless() && account.agrees());
         assert!(
-            told.contains("\n  missing              2             0             0             2             0\n"),
+            told.contains(
+                "\n  missing              2             0             0             2             0             0\n"
+            ),
             "{told}"
         );
         assert!(told.contains("wells sampled by the robot     6   2 of them while the cable was pulled"), "{told}");

@@ -8,7 +8,9 @@
 mod account;
 mod broker;
 mod cultivation;
+mod ejector;
 mod folder;
+mod last_words;
 mod live;
 mod narrator;
 mod proxy;

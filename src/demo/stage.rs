@@ -17,12 +17,14 @@ pub const ROOT: &str = "instrumentd/v1/demo";
 pub const BIOLECTOR: &str = "biolector";
 /// The robot's id.
 pub const ROBOLECTOR: &str = "robolector";
+/// The ejector's id.
+pub const ECHO: &str = "echo-ms";
 /// The mass spectrometer's id.
 pub const ZENOTOF: &str = "zenotof";
 /// The id of the BioLector XT that is followed live.
 pub const BIOLECTOR_XT: &str = "biolector-xt";
 /// The devices, in the order of the story.
-pub const DEVICES: [&str; 4] = [BIOLECTOR, BIOLECTOR_XT, ROBOLECTOR, ZENOTOF];
+pub const DEVICES: [&str; 5] = [BIOLECTOR, BIOLECTOR_XT, ROBOLECTOR, ECHO, ZENOTOF];
 /// Seconds of the instruments in one of ours, at the usual speed: eight hours of cultivation in a minute.
 pub const USUAL_PACE: f64 = 480.0;
 
@@ -46,7 +48,7 @@ pub fn retained_topics() -> Vec<String> {
 ///
 /// Batches are looked for at each poll, and the one of the story comes just before its acquisition. The BioLector XT's time
 /// runs so much faster than ours that it has to be asked more often than a real one.
-pub fn settings(folder: &Path, proxy: &Proxy, xt: SocketAddr) -> anyhow::Result<Settings> {
+pub fn settings(folder: &Path, proxy: &Proxy, xt: SocketAddr, gateway: SocketAddr) -> anyhow::Result<Settings> {
     for name in [RESULTS, ACQUISITIONS, BATCHES] {
         std::fs::create_dir(folder.join(name)).context("cannot make the instruments' folders")?;
     }
@@ -85,6 +87,11 @@ time_zone = "UTC"
 serial = {{ port = "{LINE}" }}
 
 {deck}
+[devices.{ECHO}]
+profile = "echo-ms-plus"
+time_zone = "UTC"
+grpc = {{ endpoint = "grpc://{gateway}", plaintext = true }}
+
 [devices.{ZENOTOF}]
 profile = "zenotof-7600"
 time_zone = "UTC"

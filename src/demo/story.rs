@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::account::Account;
 use super::broker::{self, Place};
 use super::cultivation::Cultivation;
+use super::ejector::Ejector;
 use super::folder::TemporaryFolder;
+use super::last_words::{hear_of_the_end, hear_out};
 use super::live::LiveCultivation;
 use super::narrator::Narrator;
 use super::proxy::Proxy;
@@ -23,7 +25,6 @@ use super::stage::{self, ROOT};
 use super::subscriber::{Heard, Subscriber};
 use super::teller::Teller;
 use crate::daemon::Daemon;
-use crate::device::Board;
 use crate::event::DeviceId;
 use crate::journal::DeviceStatus;
 
@@ -41,8 +42,6 @@ const SECOND: u64 = 2;
 const LAST_WORDS: Duration = Duration::from_secs(30);
 /// How long a subscription on the loopback interface, or to the user's broker, may take.
 const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(10);
-/// How long a story that is ended early waits for what is under way.
-const EARLY_END: Duration = Duration::from_secs(3);
 /// Between two looks at what nobody tells by itself.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -59,8 +58,8 @@ pub struct Plot {
 pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
     let out = Narrator::new();
     out.plain(
-        "A simulated BioLector Pro, a robot that samples its plate, a ZenoTOF 7600 that measures the samples, a BioLector XT that\n\
-         is followed live, the daemon, a broker and a subscriber, all in this process. Ctrl-C ends it.",
+        "A simulated BioLector Pro, a robot that samples its plate, an Echo MS+ that ejects the samples into a ZenoTOF 7600, a BioLector XT\n\
+         that is followed live, the daemon, a broker and a subscriber, all in this process. Ctrl-C ends it.",
     )?;
     let folder = TemporaryFolder::new().context("cannot make a temporary folder")?;
     let own = plot.broker.is_none();
@@ -89,12 +88,13 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
         );
     }
     let proxy = Proxy::start(broker).await.context("cannot open a port for the proxy")?;
+    let ejector = Ejector::start()?;
     let pace = plot.speed * stage::USUAL_PACE;
     let live = LiveCultivation::start(pace)?;
-    let settings = stage::settings(folder.path(), &proxy, live.address())?;
+    let settings = stage::settings(folder.path(), &proxy, live.address(), ejector.address())?;
     let robot = Robot::start(folder.path(), pace)?;
     let daemon = Daemon::start(settings, std::path::Path::new("the demo")).await?;
-    out.said("The daemon runs: it watches two folders, taps the line between the robot and its control software, and follows the BioLector XT's stream.")?;
+    out.said("The daemon runs: it watches two folders, taps the line between the robot and its control software, follows the BioLector XT's stream, and subscribes to the Echo's gateway.")?;
     let story = Story {
         out,
         pace,
@@ -107,6 +107,7 @@ pub async fn tell(plot: Plot, stop: CancellationToken) -> anyhow::Result<bool> {
         teller: Teller::default(),
         robot,
         live,
+        ejector,
         spectrometer: None,
     };
     let cultivation = Cultivation::begin(folder.path(), pace)?;
@@ -149,6 +150,7 @@ struct Story {
     teller: Teller,
     robot: Robot,
     live: LiveCultivation,
+    ejector: Ejector,
     spectrometer: Option<Spectrometer>,
 }
 
@@ -337,22 +339,26 @@ impl Story {
         let Some(spectrometer) = &mut self.spectrometer else {
             let wells: Vec<String> = self.robot.sampled().iter().map(|sampled| sampled.to.clone()).collect();
             self.out.act(&format!(
-                "The ZenoTOF measures the {} samples, as if an Echo ejected them. The Echo has no driver yet: all there is of it is the shot list, which is what was planned.",
+                "The Echo ejects the {} samples into the ZenoTOF, one every three seconds of its time, and its gateway tells of each.",
                 wells.len()
             ))?;
             self.chapter.waits = None;
+            self.ejector.begin(self.pace, wells.iter().cloned())?;
             self.spectrometer = Some(Spectrometer::begin(&self.place, self.pace, wells.into_iter())?);
             return Ok(false);
         };
-        if !spectrometer.look() {
+        if !(spectrometer.look() && self.ejector.is_resting()) {
             return Ok(false);
         }
+        let shots = self.ejector.shots();
         let teller = &self.teller;
         let told = teller.run_completed
             && teller.live_run_completed
             && teller.live_readings >= self.live.readings()
             && teller.samplings >= self.robot.heard()
             && teller.acquisitions >= spectrometer.written
+            && teller.ejections >= shots.ejected
+            && teller.missed >= shots.missed
             && self.chapter.broker_back.is_none()
             && self.chapter.crashed.is_none();
         self.chapter.ended = told && self.waiting() == 0;
@@ -383,6 +389,8 @@ impl Story {
                 written
             }
         };
+        let shots = self.ejector.shots();
+        self.ejector.end().await?;
         let sampled: Vec<Sampled> = self.robot.end().await?;
         let readings = self.live.readings();
         self.live.end().await?;
@@ -401,6 +409,9 @@ impl Story {
             sampled: sampled.len(),
             sampled_heard: sampled.iter().filter(|sampled| sampled.heard).count(),
             samplings: self.teller.samplings,
+            shots,
+            ejections: self.teller.ejections,
+            missed: self.teller.missed,
             written,
             acquisitions: self.teller.acquisitions,
             readings,
@@ -419,24 +430,4 @@ impl Story {
 
 fn counted(devices: &[DeviceStatus]) -> Made {
     devices.iter().map(|kept| (kept.device.to_string(), kept.last_sequence)).collect()
-}
-
-/// Waits until the daemon has noticed that the robot's line is closed and the BioLector XT switched off: what it makes while
-/// it stops would wait in the journal for its next start.
-async fn hear_of_the_end(board: &Board) {
-    let lines: Vec<DeviceId> = [stage::ROBOLECTOR, stage::BIOLECTOR_XT].iter().flat_map(|id| id.parse()).collect();
-    let is_open = || lines.iter().filter_map(|id| board.device(id)).any(|state| state.connection == "connected");
-    let give_up = Instant::now() + EARLY_END;
-    while is_open() && Instant::now() < give_up {
-        tokio::time::sleep(LOOK).await;
-    }
-    // The state is shown a moment before the event is recorded.
-    tokio::time::sleep(LOOK).await;
-}
-
-/// Takes in what is still on its way.
-async fn hear_out(subscriber: &mut Subscriber, teller: &mut Teller, made: &Made) {
-    for heard in subscriber.hear_out(made, EARLY_END).await {
-        teller.take(&heard);
-    }
 }

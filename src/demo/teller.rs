@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::stage::{BIOLECTOR_XT, ROBOLECTOR};
+use super::stage::{BIOLECTOR_XT, ROBOLECTOR, ZENOTOF};
 use super::subscriber::Heard;
 
 /// Puts events into words, and remembers of them what the story needs.
@@ -14,6 +14,10 @@ pub struct Teller {
     pub run_completed: bool,
     /// `sampling.completed` events.
     pub samplings: usize,
+    /// `ejection.ejected` events of samples.
+    pub ejections: usize,
+    /// `ejection.failed` events.
+    pub missed: usize,
     /// `acquisition.completed` events.
     pub acquisitions: usize,
     /// `cultivation.measured` events of the BioLector XT, and those of them that came after a cut of its stream.
@@ -80,12 +84,28 @@ impl Teller {
                 Some(format!("The ZenoTOF has begun the acquisition {}.", text(&data["file_set"], "name")))
             }
             "ejection.planned" => {
+                if heard.device != ZENOTOF {
+                    return None;
+                }
                 let ejections = data["ejections"].as_array().map(Vec::as_slice).unwrap_or_default();
                 let wells = ejections.iter().filter(|ejection| ejection["kind"] == "sample").count();
                 Some(format!(
-                    "Its shot list names {wells} wells. That is what was planned; what was ejected nobody here can see."
+                    "Its shot list names {wells} wells. That is what was planned; what was ejected the Echo tells."
                 ))
             }
+            "ejection.run-started" => Some("The Echo's run begins.".to_owned()),
+            "ejection.ejected" => {
+                self.ejections += usize::from(data["kind"] == "sample");
+                None
+            }
+            "ejection.failed" if data["kind"] == "sample" => {
+                self.missed += 1;
+                Some(format!("Nothing came of the Echo's shot from {}: {}.", text(data, "well"), text(data, "status")))
+            }
+            "ejection.run-completed" => Some(format!(
+                "The Echo's run is over: {} samples went into the ZenoTOF, which sees one acquisition.",
+                self.ejections
+            )),
             "acquisition.completed" => {
                 self.acquisitions += 1;
                 Some(completed(data))

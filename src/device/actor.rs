@@ -3,6 +3,7 @@
 //! Input comes from a link, goes through the driver, and what comes out is committed before the next input is
 //! taken. Nothing else happens here.
 
+mod commands;
 mod files;
 mod service;
 mod sets;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use commands::{Commands, NOTE as COMMANDS};
 pub use stream::Line;
 
 use super::board::Board;
@@ -39,6 +41,7 @@ pub struct Actor {
     settings: Arc<DeviceSettings>,
     driver: Box<dyn Driver>,
     links: Links,
+    commands: Commands,
     record: Record,
     board: Arc<Board>,
     pulse: Arc<Pulse>,
@@ -66,7 +69,7 @@ impl Actor {
     pub fn new(
         settings: Arc<DeviceSettings>,
         driver: Box<dyn Driver>,
-        links: Links,
+        (links, commands): (Links, Commands),
         record: Record,
         silence: Silence,
         board: Arc<Board>,
@@ -76,6 +79,7 @@ impl Actor {
             settings,
             driver,
             links,
+            commands,
             record,
             board,
             pulse,
@@ -95,11 +99,25 @@ impl Actor {
     /// Runs until `stop`, or until something ends it.
     pub async fn run(mut self, stop: CancellationToken) -> Exit {
         let mut beat = tokio::time::interval(BEAT);
+        if let Err(exit) = self.take_up_commands().await {
+            self.links.stop();
+            return exit;
+        }
         let exit = loop {
             let timer = self.silence.next();
+            let (is_busy, overdue) = (self.commands.ledger.is_busy(), self.commands.due());
             let done = tokio::select! {
                 biased;
                 () = stop.cancelled() => break Exit::Stopped,
+                Some(answer) = self.commands.calls.join_next() => match answer {
+                    Ok((by_itself, result)) => self.take_answer(by_itself, result).await,
+                    Err(error) => break Exit::Panicked(error.to_string()),
+                },
+                () = sleep_until(overdue), if overdue.is_some() => {
+                    self.continue_by_itself();
+                    Ok(())
+                }
+                Some(incoming) = Commands::next(&mut self.commands.requests), if !is_busy => self.take_command(incoming).await,
                 said = self.links.next() => match said {
                     Some(said) => self.take(said).await,
                     None => break Exit::LinkEnded,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::DeviceState;
 use crate::clock::Clock;
+use crate::command::Exchange;
 use crate::event::envelope::milliseconds;
 use crate::event::{DeviceId, NodeId};
 use crate::publish::{BrokerStatus, Retained, Standing};
@@ -19,6 +20,7 @@ pub struct Board {
     journal: String,
     started: Timestamp,
     inner: Mutex<Inner>,
+    commands: Arc<Exchange>,
     changed: watch::Sender<u64>,
 }
 
@@ -33,7 +35,14 @@ struct Inner {
 impl Board {
     /// An empty board of `node`, whose journal is `journal`.
     pub fn new(node: NodeId, journal: String) -> Self {
-        Self { node, journal, started: Timestamp::now(), inner: Mutex::default(), changed: watch::Sender::new(0) }
+        Self {
+            node,
+            journal,
+            started: Timestamp::now(),
+            inner: Mutex::default(),
+            commands: Arc::default(),
+            changed: watch::Sender::new(0),
+        }
     }
 
     /// Puts a device on the board.
@@ -101,6 +110,10 @@ fn retained(topic: String, payload: &Value, expires: bool) -> Retained {
 }
 
 impl Standing for Board {
+    fn commands(&self) -> Arc<Exchange> {
+        self.commands.clone()
+    }
+
     fn retained(&self) -> Vec<Retained> {
         let now = Timestamp::now();
         let inner = self.lock();

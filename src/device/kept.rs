@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::actor::COMMANDS;
 use super::exit::Exit;
 use super::links::FILES;
 use super::record::Store;
@@ -25,6 +26,8 @@ pub(super) struct Kept {
     pub(super) baseline: Option<Vec<u8>>,
     /// What is known of the device's own events.
     pub(super) own_events: Option<Vec<u8>>,
+    /// What was asked of the instrument, and what the daemon still has to do about it.
+    pub(super) commands: Option<Vec<u8>>,
     /// The timers that count on.
     pub(super) silence: Option<Vec<u8>>,
 }
@@ -53,6 +56,7 @@ impl Kept {
                 service: sources(device_service::LINK)?.pop().map(|stored| stored.position),
                 baseline: note("baseline")?,
                 own_events: note("own-events")?,
+                commands: note(COMMANDS)?,
                 silence: note("silence")?,
             };
             let changed = note("decoding")?.is_none_or(|kept| kept != wanted);

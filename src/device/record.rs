@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::exit::Exit;
 use super::links::FILES;
@@ -161,7 +162,16 @@ impl Record {
         }
     }
 
+    /// Adds `device.command-handled`; its id.
+    pub fn command_handled(&mut self, handled: device::CommandHandled, causation: Option<Uuid>) -> Uuid {
+        self.caused_event(Body::DeviceCommandHandled(handled), causation)
+    }
+
     fn own_event(&mut self, body: Body) {
+        self.caused_event(body, None);
+    }
+
+    fn caused_event(&mut self, body: Body, causation: Option<Uuid>) -> Uuid {
         self.own.count += 1;
         let event = Event {
             body,
@@ -174,13 +184,16 @@ impl Record {
             time_quality: TimeQuality::Observed,
             revision: 1,
             reason: None,
-            causation: None,
+            causation,
             offset: None,
             alike: None,
         };
         let origin = Origin { ingest: Ingest::Live, position: None, ..self.origin.clone() };
-        self.batch.events.push(Prepared::new(&event, &origin));
+        let prepared = Prepared::new(&event, &origin);
+        let id = prepared.id(1);
+        self.batch.events.push(prepared);
         self.note("own-events", serde_json::to_vec(&self.own).ok());
+        id
     }
 
     /// The last committed snapshot of a source.

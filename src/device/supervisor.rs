@@ -9,13 +9,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Line};
+use super::actor::{Actor, Commands, Line};
 use super::board::Board;
 use super::exit::Exit;
 use super::kept::Kept;
 use super::links::{Links, Remote};
 use super::record::{Record, Store};
 use super::silence::Silence;
+use crate::command::Ledger;
 use crate::config::settings::{DeviceSettings, FilesSettings};
 use crate::driver::{self, Driver, Mode, Sees};
 use crate::event::envelope::Origin;
@@ -26,6 +27,7 @@ use crate::link::files::Start;
 use crate::link::filesets;
 use crate::link::stream;
 use crate::profile::Kind;
+use crate::publish::Standing as _;
 
 /// Inputs that wait between a file link and its actor.
 const INPUTS: usize = 4;
@@ -244,10 +246,22 @@ async fn start_and_run(
         ingest: Ingest::Live,
         position: None,
     };
-    let links = open_links(&settings, &mut kept, matches!(store, Store::Print(_)));
+    let is_dry = matches!(store, Store::Print(_));
+    let links = open_links(&settings, &mut kept, is_dry);
+    let ledger = match Ledger::restore(kept.commands.as_deref()) {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            tracing::error!(device = %settings.id, %error, "What was asked of the instrument cannot be read; a pause may be in force: look at the instrument.");
+            Ledger::default()
+        }
+    };
+    let exchange = board.commands();
+    // A dry run asks nothing of an instrument.
+    let requests = if is_dry { None } else { exchange.listen(&settings.id) };
+    let commands = Commands::new(exchange, requests, if is_dry { Ledger::default() } else { ledger });
     let record = Record::new(store, settings.id.clone(), origin, kept.own_events.as_deref());
     let silence = Silence::restore(kept.silence.as_deref(), Instant::now());
-    Actor::new(settings, driver, links, record, silence, board, pulse).run(stop).await
+    Actor::new(settings, driver, (links, commands), record, silence, board, pulse).run(stop).await
 }
 
 /// The driver of a device.

@@ -13,12 +13,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Line};
+use super::actor::{Actor, Commands, Line};
 use super::links::Links;
 use super::record::{Record, Store};
 use super::silence::Silence;
 use super::supervisor::Pulse;
 use super::{Board, DeviceState};
+use crate::command::Ledger;
 use crate::config::Settings;
 use crate::driver::{Direction, Driver, Effects, Input, Mode, Request, Sees, SnapshotPart, SourceName, StreamInput};
 use crate::event::device::Faulted;
@@ -168,7 +169,9 @@ impl Bench {
         let stream = said.map_or_else(|| stream::spawn(start), stream::scripted);
         let links = Links { stream: Some(stream), line: Some(line), ..Links::default() };
         let (board, pulse) = (self.board.clone(), Arc::new(Pulse::default()));
-        let actor = Actor::new(device, Box::<Lines>::default(), links, record, Silence::default(), board, pulse);
+        let commands = Commands::new(Arc::default(), None, Ledger::default());
+        let actor =
+            Actor::new(device, Box::<Lines>::default(), (links, commands), record, Silence::default(), board, pulse);
         self.stop = CancellationToken::new();
         self.actor = Some(tokio::spawn(actor.run(self.stop.clone())));
     }

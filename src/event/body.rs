@@ -75,6 +75,8 @@ event_types! {
     DeviceRecovered(device::Recovered) = "device"/"recovered";
     /// Something may have been lost between two moments.
     DeviceGap(device::Gap) = "device"/"gap";
+    /// A command was carried out or refused.
+    DeviceCommandHandled(device::CommandHandled) = "device"/"command-handled";
     /// A cultivation run began.
     CultivationStarted(cultivation::Started) = "cultivation"/"started";
     /// Measuring was paused.

@@ -69,6 +69,31 @@ pub struct Gap {
     pub missing: Vec<Missing>,
 }
 
+/// `device.command-handled`: what became of a command that was asked for over MQTT, or of the `continue` by which the daemon
+/// itself ends a pause.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct CommandHandled {
+    /// The last level of the topic: `add-comment`, `pause`, `continue`, or what else was asked for.
+    pub command: String,
+    /// How it ended.
+    pub outcome: crate::command::Outcome,
+    /// Why, where there is something to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The correlation data of the request, in lower-case hexadecimal; those of the pause where the daemon itself continues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<String>,
+    /// Where the answer went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_topic: Option<String>,
+    /// The broker over which it was asked for; absent where the daemon did it by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broker: Option<String>,
+    /// Of a pause that is or may be in force: when the daemon continues at the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
 /// Readings that are missing of a cycle.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Missing {

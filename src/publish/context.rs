@@ -9,6 +9,7 @@ use super::Standing;
 use super::claim::is_newer;
 use super::outbox::Outbox;
 use super::rows::Rows;
+use crate::command::Exchange;
 use crate::config::settings::BrokerSettings;
 use crate::event::{DeviceId, NodeId, SiteId};
 
@@ -26,6 +27,8 @@ pub struct Context {
     pub standing: Arc<dyn Standing>,
     /// Cancelled when the daemon stops.
     pub stop: CancellationToken,
+    /// Where commands go.
+    pub commands: Arc<Exchange>,
     requests: String,
     own_state: String,
 }
@@ -43,12 +46,20 @@ impl Context {
         let prefix = format!("{}/{site}/", settings.root.trim_end_matches('/'));
         let requests = format!("{prefix}nodes/{node}/requests/replay");
         let own_state = format!("nodes/{node}/state");
-        Self { settings, prefix, node, outbox, standing, stop, requests, own_state }
+        let commands = standing.commands();
+        Self { settings, prefix, node, outbox, standing, stop, commands, requests, own_state }
     }
 
     /// The whole topic of replay requests.
     pub fn request_topic(&self) -> &str {
         &self.requests
+    }
+
+    /// Whether a topic, below site and root, is one of a command: the device and the command's name.
+    pub fn command_of(below: &str) -> Option<(&str, &str)> {
+        let (device, rest) = below.strip_prefix("devices/")?.split_once('/')?;
+        let name = rest.strip_prefix("commands/")?;
+        (!name.contains('/')).then_some((device, name))
     }
 
     /// Whether a state of our node's name was made by a daemon that was started after this one.

@@ -15,11 +15,13 @@
 //!   ├ rows      whose turn it is; cursor: one device's rows  (pure)
 //!   ├ retained  which retained topics are due                (pure)
 //!   ├ replay    requests for rows once more                  (pure)
+//!   ├ commands  requests to instruments, handed to their devices, and the answers
 //!   └ reason, limits, claim: what the broker's answers mean  (pure)
 //! ```
 
 mod backoff;
 mod claim;
+mod commands;
 mod connect;
 mod context;
 mod cursor;
@@ -44,6 +46,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::command::Exchange;
 use crate::config::settings::BrokerSettings;
 use crate::event::{NodeId, SiteId};
 
@@ -74,6 +77,8 @@ pub trait Standing: Send + Sync {
     fn stopped(&self) -> Retained;
     /// Changes whenever [`Standing::retained`] may say something else.
     fn changed(&self) -> watch::Receiver<u64>;
+    /// Where commands go and their answers come from.
+    fn commands(&self) -> Arc<Exchange>;
     /// Told how a broker is, whenever that changes.
     fn broker(&self, name: &Arc<str>, status: BrokerStatus);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, RetainForwardRule, Subscribe, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, RetainForwardRule, Subscribe, SubscribeReasonCode};
 use rumqttc::v5::{Event, MqttOptions, Request};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -37,6 +37,10 @@ pub struct Opened {
     pub identifiers: Vec<u16>,
     /// Replay requests that have arrived.
     pub requests: Vec<Incoming>,
+    /// Commands that have arrived.
+    pub commands: Vec<Publish>,
+    /// Which state of affairs the subscriptions to commands are of.
+    pub generation: u64,
     /// Subscriptions that the broker refused, in words.
     pub refused: Vec<String>,
 }
@@ -64,6 +68,8 @@ impl<'a> Opening<'a> {
             claims: Claims::default(),
             identifiers: Vec::new(),
             requests: Vec::new(),
+            commands: Vec::new(),
+            generation: 0,
             refused: Vec::new(),
         };
         let mut opening = Opening { context, wire, deadline, opened };
@@ -94,10 +100,16 @@ impl<'a> Opening<'a> {
         self.subscribe_all(vec![own], QoS::AtMostOnce).await
     }
 
-    /// Subscribes to replay requests; the last step.
+    /// Subscribes to commands and replay requests; the last step.
     pub async fn finish(mut self) -> Result<(Wire, Opened), End> {
         let filter = self.context.request_topic().to_owned();
-        self.subscribe_all(vec![filter], QoS::AtLeastOnce).await?;
+        let (generation, devices) = self.context.commands.devices();
+        self.opened.generation = generation;
+        let prefix = &self.context.prefix;
+        let mut filters: Vec<String> =
+            devices.iter().map(|device| format!("{prefix}devices/{device}/commands/+")).collect();
+        filters.push(filter);
+        self.subscribe_all(filters, QoS::AtLeastOnce).await?;
         Ok((self.wire, self.opened))
     }
 
@@ -159,6 +171,12 @@ impl<'a> Opening<'a> {
                             self.opened.requests.push(request(publish));
                         }
                     } else if let Some(below) = topic.strip_prefix(self.context.prefix.as_str()) {
+                        if Context::command_of(below).is_some() {
+                            if self.opened.commands.len() < MOST_REQUESTS {
+                                self.opened.commands.push(publish);
+                            }
+                            continue;
+                        }
                         self.opened.claims.note(below, &publish.payload);
                     }
                 }

@@ -163,13 +163,7 @@ impl Replays {
 
     /// Takes a request. A refusal is queued as an answer where there is somewhere to answer to.
     pub fn request(&mut self, incoming: &Incoming, journal: Uuid, devices: &[Extent]) -> Result<(), Refused> {
-        let topic = match &incoming.response_topic {
-            None => return Err(Refused::NoResponseTopic),
-            Some(topic) if !self.may_answer(topic) => {
-                return Err(Refused::ResponseTopic { topic: topic.clone(), prefix: self.prefix.clone() });
-            }
-            Some(topic) => topic.clone(),
-        };
+        let topic = self.response(incoming.response_topic.clone())?;
         let refused = match self.accept(incoming, &topic, journal, devices) {
             Ok(replay) => {
                 self.active.push_back(replay);
@@ -183,6 +177,34 @@ impl Replays {
             self.answers.push_back(Answer { request: 0, topic, correlation, payload, event: false });
         }
         Err(refused)
+    }
+
+    /// Queues an answer to something else than a replay request; false where too many wait.
+    pub fn reply(&mut self, topic: String, correlation: Option<Bytes>, payload: Bytes) -> bool {
+        let has_room = self.has_room();
+        if has_room {
+            self.answers.push_back(Answer { request: 0, topic, correlation, payload, event: false });
+        }
+        has_room
+    }
+
+    /// Whether another answer may be queued.
+    pub fn has_room(&self) -> bool {
+        self.answers.len() < MOST_ANSWERS
+    }
+
+    /// Where an answer goes.
+    ///
+    /// # Errors
+    /// Why there is nowhere to answer to.
+    pub fn response(&self, topic: Option<String>) -> Result<String, Refused> {
+        match topic {
+            None => Err(Refused::NoResponseTopic),
+            Some(topic) if !self.may_answer(&topic) => {
+                Err(Refused::ResponseTopic { topic, prefix: self.prefix.clone() })
+            }
+            Some(topic) => Ok(topic),
+        }
     }
 
     fn may_answer(&self, topic: &str) -> bool {

@@ -77,6 +77,9 @@ pub(super) struct Session<'a> {
     pub(super) replays: Replays,
     pub(super) reads: JoinSet<Read>,
     pub(super) not_before: Option<Instant>,
+    /// Which devices' commands were subscribed to.
+    generation: u64,
+    commanded: watch::Receiver<u64>,
     committed: watch::Receiver<u64>,
     changed: watch::Receiver<u64>,
     stopping: Stopping,
@@ -103,6 +106,8 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         let mut committed = context.outbox.committed();
         committed.mark_changed();
+        let mut commanded = context.commands.changed();
+        commanded.mark_changed();
         let mut session = Self {
             context,
             memory,
@@ -115,6 +120,8 @@ impl<'a> Session<'a> {
             replays: Replays::new(context.settings.response_prefix.clone()),
             reads: JoinSet::new(),
             not_before: None,
+            generation: opened.generation,
+            commanded,
             committed,
             changed: context.standing.changed(),
             stopping: Stopping::No,
@@ -132,6 +139,9 @@ impl<'a> Session<'a> {
         }
         for incoming in opened.requests {
             session.requested(&incoming);
+        }
+        for publish in opened.commands {
+            session.commanded_by(publish);
         }
         session
     }
@@ -175,6 +185,7 @@ impl<'a> Session<'a> {
                 // Both are marked again for `attend`. A sender that is gone disables its branch.
                 Ok(()) = self.committed.changed() => { self.committed.mark_changed(); None }
                 Ok(()) = self.changed.changed() => { self.changed.mark_changed(); None }
+                Ok(()) = self.commanded.changed() => { self.commanded.mark_changed(); None }
                 Some(read) = self.reads.join_next() => { self.read(read); None }
                 () = context.stop.cancelled(), if self.stopping == Stopping::No => None,
                 () = &mut wake => None,
@@ -215,6 +226,10 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let Some(below) = topic.strip_prefix(self.context.prefix.as_str()) else { return Ok(()) };
+        if Context::command_of(below).is_some() {
+            self.commanded_by(publish);
+            return Ok(());
+        }
         match about(below, &publish.payload) {
             About::Owner(device, Some(node)) if node != self.context.node.as_str() => {
                 Err(End::Doubt(format!("node `{node}` publishes for device `{device}`")))
@@ -310,6 +325,13 @@ impl<'a> Session<'a> {
                     self.changed.borrow_and_update();
                     self.shelf.changed();
                 }
+                if self.commanded.has_changed().unwrap_or(false) {
+                    self.commanded.borrow_and_update();
+                    if self.context.commands.devices().0 != self.generation {
+                        return Some(End::lost("other devices take commands now; subscribing anew"));
+                    }
+                }
+                self.answers();
                 if self.shelf.next_round(now).is_some_and(|at| at <= now) {
                     self.shelf.round(self.context.standing.retained(), now);
                 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use instrumentd::command::Exchange;
 use instrumentd::config::settings::BrokerSettings;
 use instrumentd::event::DeviceId;
 use instrumentd::publish::{self, BrokerStatus, Extent, Outbox, Retained, Row, Standing};
@@ -165,13 +166,20 @@ pub struct Daemon {
     node: String,
     devices: Mutex<Vec<String>>,
     changed: watch::Sender<u64>,
+    pub commands: Arc<Exchange>,
     pub status: watch::Sender<Option<BrokerStatus>>,
 }
 
 impl Daemon {
     pub fn new(node: &str, devices: &[&str]) -> Arc<Self> {
         let devices = Mutex::new(devices.iter().map(|device| (*device).to_owned()).collect());
-        Arc::new(Self { node: node.into(), devices, changed: watch::Sender::new(0), status: watch::Sender::new(None) })
+        Arc::new(Self {
+            node: node.into(),
+            devices,
+            changed: watch::Sender::new(0),
+            commands: Arc::default(),
+            status: watch::Sender::new(None),
+        })
     }
 
     pub fn set_devices(&self, devices: &[&str]) {
@@ -197,6 +205,10 @@ impl Daemon {
 }
 
 impl Standing for Daemon {
+    fn commands(&self) -> Arc<Exchange> {
+        self.commands.clone()
+    }
+
     fn retained(&self) -> Vec<Retained> {
         let mut all = vec![self.node_state("online")];
         for device in self.devices.lock().expect("lock").iter() {

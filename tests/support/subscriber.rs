@@ -1,5 +1,8 @@
 //! An independent subscriber that comes back whenever it loses its broker.
 
+// Shared by several tests, none of which uses all of it.
+#![allow(dead_code)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -70,6 +73,13 @@ impl Subscriber {
             PublishProperties { response_topic: Some(response_topic.into()), ..PublishProperties::default() };
         self.client
             .try_publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties)
+            .expect("room in the channel");
+    }
+
+    /// Publishes anything, with QoS 1.
+    pub fn publish(&self, topic: &str, retain: bool, payload: &str, properties: PublishProperties) {
+        self.client
+            .try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload.to_owned(), properties)
             .expect("room in the channel");
     }
 

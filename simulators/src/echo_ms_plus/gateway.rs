@@ -88,17 +88,20 @@ impl EchoMsPlus {
         let address = host.address();
         let gateway = Arc::new(Gateway { host: Mutex::new(host), truth: Mutex::default(), asked: Mutex::default() });
         let shared = Arc::new(Shared::default());
-        let player = Player {
-            gateway: gateway.clone(),
-            faults,
-            random: fastrand::Rng::with_seed(settings.seed ^ 0xFA),
-            progress: Progress::default(),
-            held: Vec::new(),
-            spell: None,
-        };
-        let theirs = shared.clone();
-        let thread = std::thread::spawn(move || player.play(steps, pace, &theirs));
-        Ok(Self { gateway, pace: shared, thread: Some(thread), address })
+        let thread = Some(play(&gateway, &shared, steps, settings.seed, faults, pace));
+        Ok(Self { gateway, pace: shared, thread, address })
+    }
+
+    /// Does further runs on the same server, when those of before are over. Only `start` and what is about the runs counts of the settings.
+    ///
+    /// # Errors
+    /// [`EchoError`] where the settings make no sense, or the server could not be brought up again after a fault.
+    pub fn go_on(&mut self, settings: Settings, faults: Faults, pace: Pace) -> Result<(), EchoError> {
+        let seed = settings.seed;
+        let steps = EchoRun::new(settings)?;
+        self.wait()?;
+        self.thread = Some(play(&self.gateway, &self.pace, steps, seed, faults, pace));
+        Ok(())
     }
 
     /// Where its server listens.
@@ -189,6 +192,27 @@ impl Control for EchoMsPlus {
     fn steps(&self) -> &Counter {
         self.pace.steps()
     }
+}
+
+/// Plays the steps in a thread of its own.
+fn play(
+    gateway: &Arc<Gateway>,
+    shared: &Arc<Shared>,
+    steps: EchoRun,
+    seed: u64,
+    faults: Faults,
+    pace: Pace,
+) -> JoinHandle<Result<(), HostError>> {
+    let player = Player {
+        gateway: gateway.clone(),
+        faults,
+        random: fastrand::Rng::with_seed(seed ^ 0xFA),
+        progress: Progress::default(),
+        held: Vec::new(),
+        spell: None,
+    };
+    let shared = shared.clone();
+    std::thread::spawn(move || player.play(steps, pace, &shared))
 }
 
 /// Something that lasts for some shots.

@@ -15,7 +15,9 @@ impl Actor {
     /// Gives all that the stream said to the driver and commits what follows as one.
     pub(super) async fn take_heard(&mut self, items: &[Heard]) -> Result<(), Exit> {
         self.about_stream();
-        self.feed_xt(XtInput::Heard(items)).await
+        self.driver.handle(Input::Xt(XtInput::Heard(items)), Timestamp::now(), &mut self.effects);
+        self.notice_pauses();
+        self.follow(Some(&GRPC.into()), None).await
     }
 
     pub(super) async fn take_xt(&mut self, event: XtEvent) -> Result<(), Exit> {
@@ -81,6 +83,7 @@ impl Actor {
             state.watching = Some("the instrument's own remote interface".to_owned());
             true
         });
+        self.commands.ledger.reached(Timestamp::now());
         self.record.connection(Connection::Connected, place, None).await?;
         self.commit().await?;
         let snapshot = self.record.snapshot(&GRPC.into()).await?;

@@ -3,9 +3,11 @@
 //! One task connects, and connects again for ever. While it is connected it reads the stream without a deadline (HTTP/2's
 //! own keep-alive finds a dead peer, and a stream that is silent although the run goes on is opened anew), and asks with
 //! deadlines. What comes waits in a bounded channel; when that is full the stream waits, and with it the instrument's
-//! server. Nothing here can start, stop or change anything: the client has no code for it.
+//! server. Nothing here can start, stop, open or set anything: the client has no code for it. What the configuration lets subscribers
+//! ask for is carried out as an order ([`XtLink::order`]).
 
 mod download;
+mod order;
 mod session;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use instrument_proto::biolector_xt::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::command::Call;
 use crate::config::settings::GrpcSettings;
 use crate::driver::SourceName;
 use crate::driver::biolector_xt::{Ask, Heard};
@@ -30,6 +33,12 @@ const WAITING: usize = 4096;
 
 /// Questions of the driver that wait.
 const ASKS: usize = 64;
+
+use order::Order;
+pub use order::Pending;
+
+/// Orders that wait; the actor gives one at a time.
+const ORDERS: usize = 4;
 
 /// What the link says.
 #[derive(Debug)]
@@ -143,6 +152,7 @@ pub struct Start {
 #[derive(Debug)]
 pub struct XtLink {
     asks: mpsc::Sender<Ask>,
+    orders: mpsc::Sender<Order>,
     stop: CancellationToken,
 }
 
@@ -152,6 +162,14 @@ impl XtLink {
         if self.asks.try_send(ask).is_err() {
             tracing::debug!("A question was dropped: too many wait.");
         }
+    }
+
+    /// Has the instrument do something.
+    pub fn order(&self, call: Call) -> Pending {
+        let (order, pending) = order::order(call);
+        // One that finds no room is dropped, which its giver hears as not asked.
+        let _ = self.orders.try_send(order);
+        pending
     }
 
     /// Stops it.
@@ -164,13 +182,14 @@ impl XtLink {
 pub fn spawn(start: Start) -> (XtLink, mpsc::Receiver<XtEvent>) {
     let (events, receiver) = mpsc::channel(WAITING);
     let (asks, questions) = mpsc::channel(ASKS);
+    let (orders, given) = mpsc::channel(ORDERS);
     let stop = CancellationToken::new();
     let outlet = Outlet { events, stop: stop.clone() };
     tokio::spawn(async move {
         let stop = outlet.stop.clone();
-        stop.run_until_cancelled(follow(start, questions, outlet)).await;
+        stop.run_until_cancelled(follow(start, questions, given, outlet)).await;
     });
-    (XtLink { asks, stop }, receiver)
+    (XtLink { asks, orders, stop }, receiver)
 }
 
 /// Where events go.
@@ -190,7 +209,7 @@ impl Outlet {
     }
 }
 
-async fn follow(start: Start, mut asks: mpsc::Receiver<Ask>, outlet: Outlet) {
+async fn follow(start: Start, mut asks: mpsc::Receiver<Ask>, mut orders: mpsc::Receiver<Order>, outlet: Outlet) {
     let place: Arc<str> = start.settings.endpoint().into();
     let mut waits = Waits::default();
     let mut memory = session::Memory::default();
@@ -201,7 +220,7 @@ async fn follow(start: Start, mut asks: mpsc::Receiver<Ask>, outlet: Outlet) {
                 // Questions of an opening that is over mean nothing in the next.
                 while asks.try_recv().is_ok() {}
                 let session = Session::new(connection, start.live, outlet.clone());
-                match session.run(&mut asks, &mut memory, &mut waits).await {
+                match session.run(&mut asks, &mut orders, &mut memory, &mut waits).await {
                     Err(Gone) => return,
                     Ok(ended) => {
                         if ended.was_open {

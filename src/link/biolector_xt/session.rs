@@ -12,12 +12,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::{Code, Request, Status, Streaming};
 
+use super::order::Order;
 use super::{Gone, Outlet, SILENT, XtEvent, download};
 use crate::driver::biolector_xt::{Ask, Heard};
 use crate::link::grpc::{Connection, Failure, Kind, Service, Waits};
 use crate::profile::LiveProfile;
 
-type Client = BioLectorXtRemoteControlClient<Service>;
+pub(super) type Client = BioLectorXtRemoteControlClient<Service>;
 
 /// The stream, in what is said of it.
 const STREAM: &str = "StatusUpdateStream";
@@ -106,6 +107,7 @@ impl Session {
     pub async fn run(
         mut self,
         asks: &mut mpsc::Receiver<Ask>,
+        orders: &mut mpsc::Receiver<Order>,
         memory: &mut Memory,
         waits: &mut Waits,
     ) -> Result<Ended, Gone> {
@@ -174,6 +176,10 @@ impl Session {
                     Ask::Values => self.ask(Question::Values),
                     Ask::Download { experiment, is_finished } => self.wanted(experiment, is_finished, memory).await?,
                 },
+                Some(order) = orders.recv() => {
+                    // Not one of the session's tasks: what is being asked is not taken back when the stream ends.
+                    tokio::spawn(order.carry_out(self.client.clone(), self.connection.clone()));
+                }
                 Some(answer) = self.calls.join_next() => {
                     if let Ok((question, answer)) = answer
                         && let Some(ended) = self.answered(question, answer).await?
