@@ -303,7 +303,8 @@ fn the_simulated_gateway_keeps_the_rules_and_a_probe_changes_nothing() {
     let (ended, rules) = probed(&[&[&endpoint, "--token-file", &*token], &named[..]].concat());
     assert_eq!(
         (ended, &rules["write"]["outcome"], &rules["call"]["outcome"]),
-        (Some(0), &"pass".into(), &"pass".into())
+        (Some(0), &"pass".into(), &"pass".into()),
+        "{rules:#?}"
     );
     let unwritable = ["--write", "ns=2;s=Device/Identification/Model"];
     let (ended, rules) = probed(&[&[&endpoint, "--token-file", &*token], &unwritable[..]].concat());

@@ -273,7 +273,12 @@ impl Server {
         }
         match self.space.get(id).and_then(Node::variable) {
             Some(variable) if variable.live && !self.connected => no_communication(now),
-            Some(variable) => variable.value.clone(),
+            Some(variable) => {
+                // What nobody has told yet is the server's own: it holds now.
+                let mut value = variable.value.clone();
+                value.server_timestamp.get_or_insert(timestamp(now));
+                value
+            }
             None => DataValue::bad(StatusCode::BAD_ATTRIBUTE_ID_INVALID),
         }
     }
