@@ -106,8 +106,11 @@ pub fn pipeline(port: u16, source: impl FnOnce(&dyn Fn(Vec<u8>))) {
 /// The lines of a growing file, until `done`.
 pub fn file(file: &Path, done: &Receiver<()>, line: &dyn Fn(Vec<u8>)) {
     let (hint, hints) = std::sync::mpsc::channel();
-    let mut watcher = notify::recommended_watcher(move |_| {
-        let _ = hint.send(());
+    // Its own opening and closing of the file is told too; heeding that, it would never come to rest.
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| event.kind.is_create() || event.kind.is_modify()) {
+            let _ = hint.send(());
+        }
     })
     .expect("a watcher");
     watcher.watch(file.parent().expect("a folder"), notify::RecursiveMode::NonRecursive).expect("it watches");

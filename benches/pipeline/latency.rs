@@ -2,12 +2,15 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crate::place::{Broker, Daemon, Delivery, subscribe, wait_online};
 use crate::{Wanted, bare, real_data, verdict};
 
 const EVENTS: usize = 3000;
+/// The daemon and the bare pipeline take so many turns each.
+const TURNS: usize = 15;
 const EVERY: Duration = Duration::from_millis(5);
 
 pub fn measure() {
@@ -17,42 +20,62 @@ pub fn measure() {
     let text = std::fs::read(&source).expect("the real file");
     let (header, rows) = split(&text);
 
-    // The bare pipeline.
+    // The bare pipeline; one row to warm it up, and to know that it runs.
     let watched = tempfile::tempdir_in(".").expect("a folder on the disk of the project");
-    let file = watched.path().join("run.csv");
-    let deliveries = subscribe(broker.port, "bare/events");
+    let passed_on = watched.path().join("run.csv");
+    let to_bare = subscribe(broker.port, "bare/events");
     let (done, is_done) = std::sync::mpsc::channel();
     let pipe = {
-        let (file, port) = (file.clone(), broker.port);
+        let (file, port) = (passed_on.clone(), broker.port);
         std::thread::spawn(move || bare::pipeline(port, |line| bare::file(&file, &is_done, line)))
     };
-    // One row to warm it up, and to know that it runs.
-    while deliveries.recv_timeout(Duration::from_millis(300)).is_err() {
-        append(&file, b"warm\n");
+    while to_bare.recv_timeout(Duration::from_millis(300)).is_err() {
+        append(&passed_on, b"warm\n");
     }
-    while deliveries.recv_timeout(Duration::from_millis(300)).is_ok() {}
-    let appended = feed(&file, &rows);
-    let got: Vec<Delivery> = (0..appended.len()).map(|_| receive(&deliveries)).collect();
-    let mut bare: Vec<f64> = appended.iter().zip(&got).map(|(at, d)| millis(d.at - *at)).collect();
-    let _ = done.send(());
-    let _ = pipe.join();
+    while to_bare.recv_timeout(Duration::from_millis(300)).is_ok() {}
 
     // The daemon.
-    let deliveries = subscribe(broker.port, "instrumentd/v1/#");
+    let to_daemon = subscribe(broker.port, "instrumentd/v1/#");
     let daemon = Daemon::start(broker.port, "biolector-pro", 1);
-    wait_online(&deliveries, 1);
-    let file = daemon.device(0).join("run.csv");
-    append(&file, header);
-    while !receive(&deliveries).topic.ends_with("cultivation/started") {}
-    let appended = feed(&file, &rows);
-    let mut ours = Vec::new();
-    while ours.len() < appended.len() {
-        let delivery = receive(&deliveries);
-        if delivery.topic.ends_with("cultivation/measured") {
-            ours.push(millis(delivery.at - appended[ours.len()]));
-        }
-    }
+    wait_online(&to_daemon, 1);
+    let decoded = daemon.device(0).join("run.csv");
+    append(&decoded, header);
+    while !receive(&to_daemon).topic.ends_with("cultivation/started") {}
+
+    let (mut ours, mut bare) = in_turns(
+        rows.chunks(EVENTS / TURNS),
+        |rows| arrivals(&feed(&decoded, rows), &to_daemon, |delivery| delivery.topic.ends_with("cultivation/measured")),
+        |rows| arrivals(&feed(&passed_on, rows), &to_bare, |_| true),
+    );
+    let _ = done.send(());
+    let _ = pipe.join();
     compare("append", &mut ours, &mut bare);
+}
+
+/// Measures the daemon and the bare pipeline in turns, since how fast a machine is changes within a minute; all latencies in
+/// milliseconds.
+pub fn in_turns<T: Copy>(
+    turns: impl Iterator<Item = T>,
+    mut ours: impl FnMut(T) -> Vec<f64>,
+    mut bare: impl FnMut(T) -> Vec<f64>,
+) -> (Vec<f64>, Vec<f64>) {
+    let mut all = (Vec::new(), Vec::new());
+    for turn in turns {
+        all.1.extend(bare(turn));
+        all.0.extend(ours(turn));
+    }
+    all
+}
+
+/// From each of these moments to the delivery that came of it, in milliseconds.
+pub fn arrivals(begun: &[Instant], deliveries: &Receiver<Delivery>, is_wanted: impl Fn(&Delivery) -> bool) -> Vec<f64> {
+    let arrival = |at: &Instant| loop {
+        let delivery = receive(deliveries);
+        if is_wanted(&delivery) {
+            return millis(delivery.at - *at);
+        }
+    };
+    begun.iter().map(arrival).collect()
 }
 
 /// Prints the latencies in milliseconds of the daemon and of the bare pipeline, and the ratios that are promised.
@@ -75,7 +98,7 @@ pub fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-pub fn receive(deliveries: &std::sync::mpsc::Receiver<Delivery>) -> Delivery {
+pub fn receive(deliveries: &Receiver<Delivery>) -> Delivery {
     deliveries.recv_timeout(Duration::from_secs(30)).expect("an event arrives")
 }
 

@@ -3,12 +3,14 @@
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use crate::latency::{compare, millis, paced, receive};
+use crate::latency::{arrivals, compare, in_turns, millis, paced, receive};
 use crate::place::{Broker, Daemon, Delivery, subscribe, wait_online};
 use crate::robot::{Robot, biolector, is_counted};
 use crate::{Wanted, bare, verdict};
 
 const LINES: usize = 2000;
+/// The daemon and the bare pipeline take so many turns each.
+const TURNS: usize = 10;
 const EVERY: Duration = Duration::from_millis(5);
 const BURST: usize = 20_000;
 
@@ -19,24 +21,28 @@ pub fn line() {
     let Some(broker) = Broker::start(folder.path()) else { return };
 
     // The bare pipeline: every line is one row.
-    let deliveries = subscribe(broker.port, "bare/events");
-    let mut robot = Robot::new(1);
+    let to_bare = subscribe(broker.port, "bare/events");
+    let mut passed_on = Robot::new(1);
     let pipe = {
-        let (near, port) = (robot.near.clone(), broker.port);
+        let (near, port) = (passed_on.near.clone(), broker.port);
         std::thread::spawn(move || bare::pipeline(port, |line| bare::serial(&near, line)))
     };
-    warm_up(&mut robot, &deliveries, |_| true);
-    let written = feed(&mut robot);
-    let mut bare: Vec<f64> = written.iter().map(|at| millis(receive(&deliveries).at - *at)).collect();
-    drop(robot);
-    let _ = pipe.join();
+    warm_up(&mut passed_on, &to_bare, |_| true);
 
     // The daemon: every second line is a reply, which makes an event.
-    let (daemon, mut robot, deliveries) = listening(&broker, 1);
-    warm_up(&mut robot, &deliveries, is_counted);
-    let written = feed(&mut robot);
-    let replies = written.iter().skip(1).step_by(2);
-    let mut ours: Vec<f64> = replies.map(|at| millis(counted(&deliveries).at - *at)).collect();
+    let (daemon, mut robot, to_daemon) = listening(&broker, 1);
+    warm_up(&mut robot, &to_daemon, is_counted);
+
+    let (mut ours, mut bare) = in_turns(
+        0..TURNS,
+        |_| {
+            let replies: Vec<Instant> = feed(&mut robot).into_iter().skip(1).step_by(2).collect();
+            arrivals(&replies, &to_daemon, is_counted)
+        },
+        |_| arrivals(&feed(&mut passed_on), &to_bare, |_| true),
+    );
+    drop(passed_on);
+    let _ = pipe.join();
     drop(daemon);
     println!("  {} events of {LINES} lines", ours.len());
     compare("last byte", &mut ours, &mut bare);
@@ -106,7 +112,7 @@ fn warm_up(robot: &mut Robot, deliveries: &Receiver<Delivery>, is_wanted: impl F
 }
 
 fn feed(robot: &mut Robot) -> Vec<Instant> {
-    let lines: Vec<Vec<u8>> = (0..LINES / 2).flat_map(|_| robot.exchange()).collect();
+    let lines: Vec<Vec<u8>> = (0..LINES / TURNS / 2).flat_map(|_| robot.exchange()).collect();
     paced(EVERY, lines.iter(), |line| robot.say(line))
 }
 

@@ -80,7 +80,7 @@ impl<'c> Writing<'c> {
         memory: &'c mut Memory,
         now: Timestamp,
     ) -> rusqlite::Result<Self> {
-        connection.execute_batch("BEGIN IMMEDIATE")?;
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Self::within(connection, constants, memory, now)
     }
 
@@ -405,7 +405,7 @@ impl<'c> Writing<'c> {
     pub(super) fn commit(self) -> rusqlite::Result<Outcome> {
         let connection = self.connection;
         let outcome = self.finish()?;
-        connection.execute_batch("COMMIT")?;
+        connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(outcome)
     }
 
