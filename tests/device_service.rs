@@ -311,6 +311,22 @@ fn the_simulated_gateway_keeps_the_rules_and_a_probe_changes_nothing() {
     assert_eq!((ended, &rules["write"]["outcome"]), (Some(1), &"fail".into()));
 }
 
+/// All that can be seen from outside is seen each time, also of a server in which nothing happens any more.
+#[test]
+fn an_idle_gateway_keeps_the_rules_as_often_as_it_is_probed() {
+    let mut echo = start(settings(1), Faults::default());
+    echo.wait().expect("it ran");
+    let endpoint = format!("grpc://{}", echo.address());
+    for _ in 0..2 {
+        let (ended, rules) = probed(&[&endpoint]);
+        let not_passed: Vec<&Value> = rules.values().filter(|rule| rule["outcome"] != "pass").collect();
+        let untested: Vec<&str> = not_passed.iter().filter_map(|rule| rule["rule"].as_str()).collect();
+        assert_eq!(untested, ["call", "identity", "stale", "write"], "{not_passed:#?}");
+        assert_eq!(ended, Some(0), "{not_passed:#?}");
+    }
+    assert_eq!(echo.with_host(|host| host.with(|server, _| server.subscriptions())), 0, "it leaves nothing behind");
+}
+
 #[test]
 fn a_probe_says_what_is_wrong_and_that_there_is_no_server() {
     let echo = start(settings(1), Faults::default());

@@ -146,6 +146,9 @@ impl Server {
     /// Starts anew with all that it had.
     pub fn restarted(&mut self, now: Timestamp) {
         self.started = now;
+        let start = NodeId::numeric(0, standard::START_TIME);
+        let value = self.current(&start, now);
+        self.tell(&start, &value, now);
     }
 
     /// Starts anew without subscriptions, queues and continuation points: another epoch. History is kept.
