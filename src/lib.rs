@@ -16,6 +16,7 @@ pub mod driver;
 pub mod event;
 pub mod journal;
 pub mod link;
+pub mod probe;
 pub mod profile;
 pub mod publish;
 mod tls;

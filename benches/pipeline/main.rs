@@ -12,6 +12,7 @@ mod place;
 mod robot;
 mod robots;
 mod serial;
+mod services;
 mod star;
 
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ pub enum Wanted {
 fn main() {
     // `cargo bench NAME` measures only what is named so.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let measures: [(&str, fn()); 10] = [
+    let measures: [(&str, fn()); 12] = [
         ("decode", decode::measure),
         ("backfill", backfill::measure),
         ("latency", latency::measure),
@@ -60,6 +61,8 @@ fn main() {
         ("robots", robots::measure),
         ("hashing", filesets::hashing),
         ("scan", filesets::scan),
+        ("devices", services::many),
+        ("notifications", services::one),
     ];
     for (name, measure) in measures {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {

@@ -13,6 +13,7 @@ mod events;
 mod glob;
 mod journal;
 mod line;
+mod probe;
 mod replay;
 mod run;
 mod schema;
@@ -56,6 +57,7 @@ enum Command {
     DeadLetters(dead_letters::Arguments),
     Journal(journal::Arguments),
     Schema(schema::Arguments),
+    Probe(probe::Arguments),
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
 }
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(arguments) => dead_letters::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
+        Command::Probe(arguments) => probe::run(arguments),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(arguments),
     };

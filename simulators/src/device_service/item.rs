@@ -71,14 +71,54 @@ impl Data {
 
     /// The value at the beginning, which is told in any case.
     pub fn first(&mut self, value: DataValue, is_clock: bool) {
-        let value = match self.range {
-            Some(range) => range.of(value),
-            None => value,
-        };
+        let value = part(self.range, value);
         self.is_clock = is_clock;
         self.next_sample = self.next_sample.checked_add(self.sampling).unwrap_or(Timestamp::MAX);
         self.last = Some(value.clone());
         self.queue.push_back(stamped(value, self.stamps));
+    }
+
+    /// The sampling times before `now` that nothing was done for yet; they are done with.
+    fn due_before(&mut self, now: Timestamp) -> Option<Due> {
+        if self.sampling.is_zero() {
+            return None;
+        }
+        // A clock that was set back must not silence it.
+        let next = now.checked_add(self.sampling).unwrap_or(Timestamp::MAX);
+        self.next_sample = self.next_sample.min(next);
+        let nanos = |duration: SignedDuration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        let (first, step, late) = (self.next_sample, nanos(self.sampling), nanos(now.duration_since(self.next_sample)));
+        if late <= 0 {
+            return None;
+        }
+        let due = Due { first, step, count: (late - 1) / step + 1 };
+        self.next_sample = due.time(due.count);
+        Some(due)
+    }
+}
+
+/// What of a value is looked at.
+fn part(range: Option<IndexRange>, value: DataValue) -> DataValue {
+    match range {
+        Some(range) => range.of(value),
+        None => value,
+    }
+}
+
+/// Sampling times.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    first: Timestamp,
+    /// Nanoseconds between two.
+    step: i64,
+    count: i64,
+}
+
+impl Due {
+    /// A time beyond the calendar is never reached.
+    fn time(self, index: i64) -> Timestamp {
+        let after = SignedDuration::from_nanos(self.step.saturating_mul(index));
+        self.first.checked_add(after).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -94,10 +134,7 @@ impl Item {
         // What was due before now is a sample of the value before.
         self.settle_before(now);
         let Watch::Data(data) = &mut self.watch else { return };
-        let value = match data.range {
-            Some(range) => range.of(value.clone()),
-            None => value.clone(),
-        };
+        let value = part(data.range, value.clone());
         if data.sampling.is_zero() {
             self.enqueue(value);
         } else {
@@ -112,29 +149,30 @@ impl Item {
         self.settle_before(after);
     }
 
+    /// A value stays what it is until it is told anew, so that all samples since then are one. The clock is another one at each
+    /// sampling time, and what it was then is known without having looked: no timer has to run for it.
     fn settle_before(&mut self, now: Timestamp) {
         let Watch::Data(data) = &mut self.watch else { return };
-        if data.sampling.is_zero() || data.next_sample >= now {
+        let Some(due) = data.due_before(now) else { return };
+        if !data.is_clock {
+            if let Some(value) = data.pending.take() {
+                self.enqueue(value);
+            }
             return;
         }
-        if data.is_clock {
-            data.pending = Some(own(variant(Value::DateTime(timestamp(now))), now));
-        }
-        // The first of the sampling times that is not before now; those between them saw the same value.
-        let step = data.sampling.as_nanos();
-        let late = now.duration_since(data.next_sample).as_nanos();
-        let steps = (late + step - 1) / step;
-        let wait = i64::try_from(steps * step).map_or(data.sampling, SignedDuration::from_nanos);
-        // A time beyond the calendar is never reached.
-        data.next_sample = data.next_sample.checked_add(wait).unwrap_or(Timestamp::MAX);
-        if let Some(value) = data.pending.take() {
-            self.enqueue(value);
+        let range = data.range;
+        // After a long time the queue holds some of the first or of the last samples; those between go by unseen.
+        let size = i64::try_from(self.queue_size).unwrap_or(i64::MAX);
+        for index in (0..due.count.min(size)).chain(size.max(due.count.saturating_sub(size))..due.count) {
+            let time = due.time(index);
+            self.enqueue(part(range, own(variant(Value::DateTime(timestamp(time))), time)));
         }
     }
 
-    /// When a sample will be taken that is not told yet.
+    /// When the next sample will be taken that may be something to tell.
     pub fn next_sample(&self) -> Option<Timestamp> {
         match &self.watch {
+            _ if !self.reports => None,
             Watch::Data(data) => (data.is_clock || data.pending.is_some()).then_some(data.next_sample),
             Watch::Events(_) => None,
         }

@@ -146,6 +146,9 @@ impl Server {
     /// Starts anew with all that it had.
     pub fn restarted(&mut self, now: Timestamp) {
         self.started = now;
+        let start = NodeId::numeric(0, standard::START_TIME);
+        let value = self.current(&start, now);
+        self.tell(&start, &value, now);
     }
 
     /// Starts anew without subscriptions, queues and continuation points: another epoch. History is kept.
@@ -273,7 +276,12 @@ impl Server {
         }
         match self.space.get(id).and_then(Node::variable) {
             Some(variable) if variable.live && !self.connected => no_communication(now),
-            Some(variable) => variable.value.clone(),
+            Some(variable) => {
+                // What nobody has told yet is the server's own: it holds now.
+                let mut value = variable.value.clone();
+                value.server_timestamp.get_or_insert(timestamp(now));
+                value
+            }
             None => DataValue::bad(StatusCode::BAD_ATTRIBUTE_ID_INVALID),
         }
     }

@@ -129,7 +129,8 @@ impl Subscription {
         if self.is_fresh || due <= now {
             return Turn::Say(self.said(NotificationMessage::default(), now, epoch));
         }
-        Turn::Wait(due.min(wake))
+        // A sample before the interval is over is not told before that, and is not missed: items take what was due.
+        Turn::Wait(if self.terms.enabled { due.min(wake.max(after(1))) } else { due })
     }
 
     fn notification(&mut self, now: Timestamp, epoch: &str) -> NotificationMessage {

@@ -2,6 +2,7 @@
 
 mod history;
 mod queues;
+mod sampling;
 mod streams;
 
 use instrument_proto::device::v1::monitored_item_create_request::Filter;
