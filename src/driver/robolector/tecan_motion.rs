@@ -4,9 +4,10 @@
 //! moved while the tips follow the surface (`MTR`). So positions, valves and plungers are followed from command to command. Where one was
 //! missed nothing of that is known any more, until the arm is moved again.
 //!
-//! A plunger that is moved by `PPR` (or by a diluter's own `P`) while the tips are up, or where that is not known, draws an air gap; while they
-//! are down, liquid. They are down from `MDT`, the first move of Z alone, or a `PAA` that lowers them, until the next move of Z. A `PAA` lowers
-//! tips where it names a lower Z (counted from the deck upwards) than they travel at: what `SHZ` said last, else the highest Z named so far.
+//! A plunger that is moved by `PPR` (or by a diluter's own `P`) while its tip is up, or where that is not known, draws an air gap; while it
+//! is down, liquid. A tip is down from `MDT`, the first move of its Z alone, or a `PAA` that lowers it, until the next move of its Z. A `PAA` lowers
+//! a tip where it names a lower Z (counted from the deck upwards) than they travel at: what `SHZ` said last, else the highest Z named so far. Tips
+//! that do not work may stand lower than those that do.
 
 use instrument_proto::codec::tecan::{Body, Message};
 use instrument_proto::geometry::Position;
@@ -25,9 +26,9 @@ const STROKE_STEPS: f64 = 3000.0;
 pub(super) struct Motion {
     /// The first tip's x and y and the tips' spacing, 0.1 mm.
     arm: Option<(i32, i32, i32)>,
-    /// Whether the tips are in a well; `None` where that is not known.
+    /// Tips that are lowered, one bit each; `None` where that is not known.
     #[serde(default)]
-    down: Option<bool>,
+    lowered: Option<u8>,
     /// The Z at which the tips travel, 0.1 mm.
     #[serde(default)]
     travel: Option<i32>,
@@ -92,9 +93,9 @@ impl Motion {
         match command.get(..3) {
             Some("PAA") => {
                 self.arm = None;
-                self.down = None;
+                self.lowered = None;
             }
-            Some("MDT" | "MAZ" | "PAZ") => self.down = None,
+            Some("MDT" | "MAZ" | "PAZ") => self.lowered = None,
             _ => {}
         }
     }
@@ -134,7 +135,7 @@ impl Motion {
         match command {
             "PIA" | "PID" | "PIB" => {
                 next.plungers = [0; TIPS];
-                next.down = Some(false);
+                next.lowered = Some(0);
                 effect.actions.push(Action::Reset { arm: Arm::Channels, errors: Vec::new() });
             }
             "PAA" => {
@@ -146,22 +147,26 @@ impl Motion {
                     return Err(format!("tips cannot be {ys} tenths of a millimetre apart"));
                 }
                 next.arm = x.zip(y).map(|(x, y)| (x, y, ys));
-                let heights = || numbers.iter().skip(3).take(TIPS).flatten().copied();
-                next.travel = self.travel.max(heights().max());
-                next.down = Some(heights().min() < next.travel && heights().next().is_some());
+                let heights = numbers.get(3..).unwrap_or_default();
+                next.travel = self.travel.max(heights.iter().take(TIPS).flatten().copied().max());
+                next.lowered = Some(each(heights, |z| next.travel.is_some_and(|travel| z < travel)));
                 effect.tips = tips(self.used);
                 effect.approach = Some(next.work(Verb::Air, self.used, |_| 0.0));
             }
             "SHZ" => next.travel = numbers.iter().take(TIPS).flatten().copied().max().or(self.travel),
             "PAZ" | "MAZ" => {
-                let heights = numbers.iter().take(TIPS).flatten().copied();
-                let is_up = self.travel.is_some_and(|travel| heights.min().is_some_and(|lowest| lowest >= travel));
-                next.down = if is_up { Some(false) } else { self.down.map(|down| !down) };
+                let named = Some(each(numbers, |_| true)).filter(|named| *named != 0).unwrap_or(u8::MAX);
+                let up = each(numbers, |z| self.travel.is_some_and(|travel| z >= travel));
+                // The first move of Z lowers, the next one raises.
+                next.lowered = match self.lowered {
+                    Some(lowered) => Some((lowered ^ named) & !up),
+                    None => (up != 0 && up == named).then_some(0),
+                };
                 effect.tips = tips(self.used);
             }
             "MDT" => {
                 next.used = mask(number(0))?;
-                next.down = Some(true);
+                next.lowered = Some(self.lowered.unwrap_or_default() | next.used);
                 effect.verb = Some(Verb::Aspirate);
                 effect.tips = tips(next.used);
                 effect.approach = Some(next.work(Verb::Air, next.used, |_| 0.0));
@@ -183,12 +188,13 @@ impl Motion {
                 }
             }
             "PPR" | "MTR" => {
-                next.plungers_by(command == "MTR" || self.down == Some(true), numbers, syringe_ul, &mut effect);
+                let in_liquid = if command == "MTR" { u8::MAX } else { self.lowered.unwrap_or_default() };
+                next.plungers_by(in_liquid, numbers, syringe_ul, &mut effect);
             }
             "PPA" => {
                 let moved: Vec<Option<i32>> =
                     numbers.iter().zip(self.plungers).map(|(to, from)| to.map(|to| to.saturating_sub(from))).collect();
-                next.plungers_by(self.down == Some(true), &moved, syringe_ul, &mut effect);
+                next.plungers_by(self.lowered.unwrap_or_default(), &moved, syringe_ul, &mut effect);
             }
             _ => return Ok(effect),
         }
@@ -196,8 +202,8 @@ impl Motion {
         Ok(effect)
     }
 
-    /// Plungers are moved, each by its own number of steps: out is positive.
-    fn plungers_by(&mut self, in_liquid: bool, steps: &[Option<i32>], syringe_ul: f64, effect: &mut Effect) {
+    /// Plungers are moved, each by its own number of steps: out is positive. `in_liquid` says which tips are, one bit each.
+    fn plungers_by(&mut self, in_liquid: u8, steps: &[Option<i32>], syringe_ul: f64, effect: &mut Effect) {
         let mut used = 0u8;
         let mut moves: Vec<(Verb, usize, i32)> = Vec::new();
         for (tip, by) in steps.iter().take(TIPS).enumerate() {
@@ -207,7 +213,7 @@ impl Motion {
                 *plunger = plunger.saturating_add(by);
             }
             let verb = match (self.valves.get(tip).copied().unwrap_or_default(), by > 0) {
-                (0, true) if in_liquid => Verb::Aspirate,
+                (0, true) if in_liquid >> tip & 1 == 1 => Verb::Aspirate,
                 (0, true) => Verb::Air,
                 (0, false) => Verb::Dispense,
                 (_, true) => Verb::Prime,
@@ -292,7 +298,7 @@ impl Motion {
                 *step = Some(by);
             }
             let used = next.used;
-            next.plungers_by(self.down == Some(true), &steps, syringe_ul, &mut effect);
+            next.plungers_by(self.lowered.unwrap_or_default(), &steps, syringe_ul, &mut effect);
             next.used |= used;
         }
         effect.motion = Some(next);
@@ -332,6 +338,12 @@ impl Motion {
 /// A tip mask.
 fn mask(number: Option<i32>) -> Result<u8, String> {
     number.and_then(|mask| u8::try_from(mask).ok()).ok_or_else(|| "a command without a mask of tips".to_owned())
+}
+
+/// The tips whose number is there and as wanted.
+fn each(numbers: &[Option<i32>], is_wanted: impl Fn(i32) -> bool) -> u8 {
+    let wanted = numbers.iter().take(TIPS).enumerate().filter(|(_, number)| number.is_some_and(&is_wanted));
+    wanted.fold(0, |mask, (tip, _)| mask | 1 << tip)
 }
 
 fn tips(mask: u8) -> Vec<u8> {

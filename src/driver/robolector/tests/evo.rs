@@ -231,6 +231,42 @@ fn tips_that_the_arm_lowers_itself_are_in_the_liquid() {
 }
 
 #[test]
+fn tips_that_do_not_work_may_stand_lower_than_those_that_draw_air() {
+    let mut talk = Talk::new(Form::Usb, Mode::Listen { sees: Sees::Both });
+    // As an open-source control program moves three of eight tips: the others stand lower than tips travel.
+    let steps = [
+        "C5SHZ2000,2000,2000,2000,2000,2000,2000,2000",
+        "C5AGT28,1267,210,0",
+        "C5PAA3998,2040,130,2000,2000,2100,2100,2100,2000,2000,2000",
+        "C5PVL,,0,0,0,,,",
+        "C5PPR,,15,30,15,,,",
+        "C5SHZ2100,2100,2100,2100,2100,2100,2100,2100",
+        "C5MDT28,,,,0,0,60,79,50,0,0,0",
+        "C5SHZ2000,2000,2000,2000,2000,2000,2000,2000",
+        "C5MTR,,300,600,900,,,",
+        "C5MAZ,,1281,1281,1281,,,",
+        "C5PPR,,30,30,30,,,",
+        "C5SHZ2000,2000,2100,2100,2100,2000,2000,2000",
+        "C5PAA4008,1090,90,2000,2000,1261,1261,1261,2000,2000,2000",
+        "C5MTR,,-345,-660,-945,,,",
+        "C5PAA4008,1090,90,2100,2100,2100,2100,2100,2100,2100,2100",
+    ];
+    for step in steps {
+        talk.command(step);
+        talk.answer("C5@");
+    }
+    assert_eq!(talk.bench.noted("aspirated").len(), 3, "air is no liquid");
+    assert_eq!(
+        talk.bench.noted("completed"),
+        [
+            "completed fp C02 (100) by 3 -> dwp C03 (100)",
+            "completed fp D02 (200) by 4 -> dwp D03 (200)",
+            "completed fp E02 (300) by 5 -> dwp E03 (300)",
+        ]
+    );
+}
+
+#[test]
 fn only_commands_are_visible() {
     let mut talk = Talk::new(Form::Serial, Mode::Listen { sees: Sees::CommandsOnly });
     for line in PROTOCOLS.lines().filter(|line| !line.starts_with([' ', '#'])) {
