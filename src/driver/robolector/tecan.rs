@@ -93,6 +93,9 @@ impl Tecan {
     }
 
     pub fn patience(&self) -> Option<Duration> {
-        self.talk.waits().then_some(self.replies.command)
+        match self.talk.has_failure() {
+            true => Some(self.replies.query),
+            false => self.talk.waits().then_some(self.replies.command),
+        }
     }
 }

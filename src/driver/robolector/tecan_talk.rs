@@ -95,9 +95,14 @@ impl Talk {
         }
     }
 
+    /// Whether a failure waits for a question about it.
+    pub fn has_failure(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// Whether something is awaited that moves something.
     pub fn waits(&self) -> bool {
-        self.failure.is_some() || self.conversation.pending().any(|pending| pending.note.matters)
+        self.conversation.pending().any(|pending| pending.note.matters)
     }
 
     /// Something was no block.

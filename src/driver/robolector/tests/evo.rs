@@ -188,6 +188,20 @@ fn without_a_question_all_tips_of_the_command_failed() {
 }
 
 #[test]
+fn a_failure_after_which_nothing_more_is_said_is_told_soon() {
+    let mut talk = Talk::new(Form::Usb, Mode::Listen { sees: Sees::Both });
+    talk.command("C5PAA3998,2040,130,2100,2100,2100,2100,2100,2100,2100,2100");
+    talk.answer("C5@");
+    talk.command("C5MTR158,158,,,,,,");
+    talk.answer("C5C");
+    assert!(talk.bench.noted("failed").is_empty());
+    let (_, wait) = talk.bench.timers.iter().find(|(timer, _)| timer.name == "reply").expect("set");
+    assert!(wait.as_secs() <= 10, "a question would have come, {wait:?}");
+    talk.bench.run_out("reply");
+    assert_eq!(talk.bench.noted("failed aspirate").len(), 2);
+}
+
+#[test]
 fn a_diluter_string_moves_its_tip() {
     let mut talk = Talk::new(Form::Serial, Mode::Listen { sees: Sees::Both });
     let steps = [
