@@ -1,135 +1,16 @@
-//! From outside: the daemon's binary and a simulated Echo MS+ behind its gateway, over a real socket. What the journal holds is
-//! compared with what the instrument says it did.
+//! What the instrument did is in the journal and at a subscriber once, whatever is cut, restarted or killed.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
 
-use instrumentd_simulators::device_service::{HostSettings, Limits, Restart};
-use instrumentd_simulators::echo_ms_plus::{EchoMsPlus, Ejection, Fault, Faults, Settings};
-use instrumentd_simulators::player::Pace;
+use instrumentd_simulators::device_service::Restart;
+use instrumentd_simulators::echo_ms_plus::{EchoMsPlus, Ejection, Fault, Faults};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// Long enough for the slowest machine; a condition that never comes is a failure, not a slow test.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Runs of a simulation: shots come every 20 milliseconds.
-const PACE: Pace = Pace::Times(100.0);
-
-fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_instrumentd"));
-    command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM");
-    command
-}
-
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-        let (_sender, receiver) = std::sync::mpsc::channel::<()>();
-        let _ = receiver.recv_timeout(Duration::from_millis(30));
-    }
-}
-
-/// A laboratory with one Echo MS+.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new(grpc: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let text = format!(
-            "site = {{ id = \"lab\" }}\njournal = {{ path = \"journal.db\" }}\n\
-             [devices.echo]\nprofile = \"echo-ms-plus\"\ntime_zone = \"UTC\"\n[devices.echo.grpc]\n{grpc}\n"
-        );
-        std::fs::write(folder.path().join("instrumentd.toml"), text).expect("written");
-        Self { folder }
-    }
-
-    fn of(echo: &EchoMsPlus) -> Self {
-        Self::new(&format!("endpoint = \"grpc://{}\"\nplaintext = true", echo.address()))
-    }
-
-    fn config(&self) -> PathBuf {
-        self.folder.path().join("instrumentd.toml")
-    }
-
-    fn run(&self) -> Daemon {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("daemon.log"));
-        let log = log.expect("the daemon's log");
-        let mut command = binary();
-        command.arg("run").arg("--config").arg(self.config()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        Daemon(command.spawn().expect("the daemon starts"))
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default()
-    }
-
-    /// What the journal holds of these types.
-    fn events(&self, of: &str) -> Vec<Value> {
-        let output =
-            binary().args(["events", "--format", "ndjson", "--type", of, "--config"]).arg(self.config()).output();
-        let text = String::from_utf8(output.expect("events runs").stdout).expect("UTF-8");
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
-    }
-
-    fn wait_for_ends(&self, runs: usize) -> Vec<Value> {
-        let mut ends = Vec::new();
-        wait_for("the ends of all runs", || {
-            ends = self.events("ejection.run-completed");
-            ends.len() >= runs
-        });
-        ends
-    }
-
-    /// The shots in the journal, each with how often it is there.
-    fn shots(&self) -> BTreeMap<(String, u64), Vec<Value>> {
-        let mut shots: BTreeMap<_, Vec<Value>> = BTreeMap::new();
-        for event in self.events("ejection.ejected").into_iter().chain(self.events("ejection.failed")) {
-            let run = event["data"]["run"]["instrument_run_id"].as_str().expect("a run").to_owned();
-            shots.entry((run, event["data"]["order"].as_u64().expect("a place"))).or_default().push(event);
-        }
-        shots
-    }
-}
-
-struct Daemon(Child);
-
-impl Daemon {
-    fn kill(mut self) {
-        self.0.kill().expect("killed");
-        self.0.wait().expect("ended");
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn settings(runs: u32) -> Settings {
-    let settings = Settings {
-        start: Timestamp::now(),
-        missed: 0.05,
-        empty: 0.03,
-        low: 0.05,
-        lead_s: 2.0,
-        gap_s: 4.0,
-        interval_s: 2.0,
-        ..Settings::default()
-    };
-    settings.plates(runs, 384, 150, 1, 5)
-}
-
-fn start(settings: Settings, faults: Faults) -> EchoMsPlus {
-    EchoMsPlus::start(settings, HostSettings::default(), Limits::default(), faults, PACE).expect("it runs")
-}
+use crate::laboratory::{Place, in_plain_text, settings, start};
+use crate::mosquitto::Mosquitto;
+use crate::subscriber::Subscriber;
+use crate::wait_for;
 
 /// Every shot that the instrument made, or should have made, is in the journal once, as it was.
 fn assert_same(truth: &[Ejection], place: &Place) {
@@ -153,14 +34,71 @@ fn assert_same(truth: &[Ejection], place: &Place) {
     assert!(shots.is_empty(), "nobody made these: {:?}", shots.keys());
 }
 
+/// A broker, and somebody who listens there from the beginning to the end.
+struct Audience {
+    subscriber: Subscriber,
+    broker: Mosquitto,
+    _folder: tempfile::TempDir,
+}
+
+/// `None`, said visibly, where there is no broker; what the journal holds is looked at all the same.
+fn audience() -> Option<Audience> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = Mosquitto::start(folder.path())?;
+    Some(Audience { subscriber: Subscriber::connect(broker.port), broker, _folder: folder })
+}
+
+fn place(echo: &EchoMsPlus, audience: Option<&Audience>) -> Place {
+    Place::publishing(&in_plain_text(echo), audience.map(|audience| audience.broker.port))
+}
+
+/// Events by device and sequence.
+fn numbered(events: Vec<Value>) -> BTreeMap<(String, u64), Value> {
+    let number = |event: &Value| event["sequence"].as_str().and_then(|text| text.parse().ok()).expect("a sequence");
+    let device = |event: &Value| event["partitionkey"].as_str().expect("a device").to_owned();
+    events.into_iter().map(|event| ((device(&event), number(&event)), event)).collect()
+}
+
+/// What the subscriber got is what the journal holds: sequences 1, 2, 3 … without a hole, in their order, each id once; what was
+/// delivered twice was the same.
+fn assert_heard(place: &Place, audience: Option<&Audience>) {
+    let Some(Audience { subscriber, .. }) = audience else { return };
+    let mut before = BTreeMap::new();
+    wait_for("every event at the subscriber", || {
+        before = numbered(place.events("*"));
+        subscriber.with(|received| before.keys().all(|key| received.events.contains_key(key)))
+    });
+    assert!(before.len() > 100, "{} events", before.len());
+    let (heard, order) = subscriber.with(|received| {
+        assert_eq!(received.complaints, Vec::<String>::new());
+        let events = received.events.values().map(|(event, _)| event.clone());
+        (numbered(events.collect()), received.order.clone())
+    });
+    // What comes to be told meanwhile is in the journal before it is heard.
+    let after = numbered(place.events("*"));
+    for (key, event) in &heard {
+        assert_eq!(after.get(key), Some(event), "{key:?} is not what the journal holds");
+    }
+    let ids: BTreeSet<&str> = heard.values().filter_map(|event| event["id"].as_str()).collect();
+    assert_eq!(ids.len(), heard.len(), "each id is there once");
+    let mut last: BTreeMap<String, u64> = BTreeMap::new();
+    for (device, sequence) in order {
+        let last = last.entry(device).or_default();
+        assert_eq!(sequence, *last + 1, "without a hole, and in order");
+        *last = sequence;
+    }
+}
+
 #[test]
 fn a_run_is_recorded_as_the_instrument_made_it() {
     let mut echo = start(settings(2), Faults::default());
-    let place = Place::of(&echo);
+    let audience = audience();
+    let place = place(&echo, audience.as_ref());
     let daemon = place.run();
     echo.wait().expect("it ran");
     let ends = place.wait_for_ends(2);
     assert_same(&echo.truth(), &place);
+    assert_heard(&place, audience.as_ref());
     for end in &ends {
         let data = &end["data"];
         assert_eq!(data["complete"], true, "{end}");
@@ -191,7 +129,8 @@ fn cuts_restarts_and_kills_lose_and_repeat_nothing() {
     ];
     for faults in faults {
         let mut echo = start(settings(1), faults.clone());
-        let place = Place::of(&echo);
+        let audience = audience();
+        let place = place(&echo, audience.as_ref());
         let mut daemon = place.run();
         let mut kills = 0;
         while !echo.is_over() {
@@ -206,6 +145,7 @@ fn cuts_restarts_and_kills_lose_and_repeat_nothing() {
         echo.wait().expect("it ran");
         place.wait_for_ends(1);
         assert_same(&echo.truth(), &place);
+        assert_heard(&place, audience.as_ref());
         assert!(kills > 0, "nothing was killed");
         drop(daemon);
     }
@@ -214,7 +154,8 @@ fn cuts_restarts_and_kills_lose_and_repeat_nothing() {
 #[test]
 fn what_cannot_be_had_any_more_is_named() {
     let mut echo = start(settings(1), Faults::default());
-    let place = Place::of(&echo);
+    let audience = audience();
+    let place = place(&echo, audience.as_ref());
     let daemon = place.run();
     wait_for("a shot in the journal", || !place.shots().is_empty());
     daemon.kill();
@@ -246,96 +187,6 @@ fn what_cannot_be_had_any_more_is_named() {
         reasons.contains(&"not-recoverable".into()) && reasons.contains(&"missing-ejections".into()),
         "{reasons:?}"
     );
+    assert_heard(&place, audience.as_ref());
     drop(daemon);
-}
-
-#[test]
-fn a_client_without_the_right_token_gets_nothing_and_says_why() {
-    let host = HostSettings { token: Some("s3same".to_owned()), ..HostSettings::default() };
-    let echo = EchoMsPlus::start(settings(1), host, Limits::default(), Faults::default(), PACE).expect("it runs");
-    let grpc = format!("endpoint = \"grpc://{}\"\nplaintext = true\ntoken_file = \"token\"", echo.address());
-    let place = Place::new(&grpc);
-    std::fs::write(place.folder.path().join("token"), "hunter2").expect("written");
-    let daemon = place.run();
-    let mut told = Vec::new();
-    wait_for("the refusal", || {
-        told = place.events("device.*");
-        !told.is_empty()
-    });
-    assert_eq!(told[0]["type"], "instrumentd.device.disconnected.v1", "{told:?}");
-    assert!(told[0]["data"]["reason"].as_str().is_some_and(|why| why.contains("does not accept who we are")));
-    assert!(told[0]["data"]["remedy"].as_str().is_some_and(|what| what.contains("token_file")));
-    assert_eq!(place.events("ejection.*"), Vec::<Value>::new());
-    assert!(!place.log().contains("hunter2"), "{}", place.log());
-    // A token that is mended counts without a restart.
-    std::fs::write(place.folder.path().join("token"), "s3same\n").expect("written");
-    wait_for("a shot", || !place.events("ejection.*").is_empty());
-    drop(daemon);
-}
-
-/// What `instrumentd probe` finds: its exit code, and the outcome of each rule.
-fn probed(arguments: &[&str]) -> (Option<i32>, BTreeMap<String, Value>) {
-    let output = binary().args(["probe", "--format", "json"]).args(arguments).output().expect("it runs");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let rules = report["rules"].as_array().cloned().unwrap_or_default();
-    let named = |rule: Value| (rule["rule"].as_str().expect("a name").to_owned(), rule);
-    (output.status.code(), rules.into_iter().map(named).collect())
-}
-
-#[test]
-fn the_simulated_gateway_keeps_the_rules_and_a_probe_changes_nothing() {
-    let host = HostSettings { token: Some("s3same".to_owned()), ..HostSettings::default() };
-    let echo = EchoMsPlus::start(settings(1), host, Limits::default(), Faults::default(), PACE).expect("it runs");
-    let folder = tempfile::tempdir().expect("a folder");
-    let token = folder.path().join("token");
-    std::fs::write(&token, "s3same\n").expect("written");
-    wait_for("some events", || echo.truth().len() > 3);
-    let (endpoint, token) = (format!("grpc://{}", echo.address()), token.display().to_string());
-    let (ended, rules) = probed(&[&endpoint, "--token-file", &token]);
-    let not_passed: Vec<&Value> = rules.values().filter(|rule| rule["outcome"] != "pass").collect();
-    let untested: Vec<&str> = not_passed.iter().filter_map(|rule| rule["rule"].as_str()).collect();
-    assert_eq!(untested, ["call", "stale", "write"], "{not_passed:#?}");
-    assert!(not_passed.iter().all(|rule| rule["outcome"] == "not-tested"), "{not_passed:#?}");
-    assert_eq!(ended, Some(0));
-    assert_eq!(echo.with_host(|host| host.with(|server, _| server.subscriptions())), 0, "it leaves nothing behind");
-
-    let named = ["--write", "ns=2;s=Device/OperationalLocation", "--call", "ns=2;s=Device/AddComment"];
-    let (ended, rules) = probed(&[&[&endpoint, "--token-file", &*token], &named[..]].concat());
-    assert_eq!(
-        (ended, &rules["write"]["outcome"], &rules["call"]["outcome"]),
-        (Some(0), &"pass".into(), &"pass".into()),
-        "{rules:#?}"
-    );
-    let unwritable = ["--write", "ns=2;s=Device/Identification/Model"];
-    let (ended, rules) = probed(&[&[&endpoint, "--token-file", &*token], &unwritable[..]].concat());
-    assert_eq!((ended, &rules["write"]["outcome"]), (Some(1), &"fail".into()));
-}
-
-/// All that can be seen from outside is seen each time, also of a server in which nothing happens any more.
-#[test]
-fn an_idle_gateway_keeps_the_rules_as_often_as_it_is_probed() {
-    let mut echo = start(settings(1), Faults::default());
-    echo.wait().expect("it ran");
-    let endpoint = format!("grpc://{}", echo.address());
-    for _ in 0..2 {
-        let (ended, rules) = probed(&[&endpoint]);
-        let not_passed: Vec<&Value> = rules.values().filter(|rule| rule["outcome"] != "pass").collect();
-        let untested: Vec<&str> = not_passed.iter().filter_map(|rule| rule["rule"].as_str()).collect();
-        assert_eq!(untested, ["call", "identity", "stale", "write"], "{not_passed:#?}");
-        assert_eq!(ended, Some(0), "{not_passed:#?}");
-    }
-    assert_eq!(echo.with_host(|host| host.with(|server, _| server.subscriptions())), 0, "it leaves nothing behind");
-}
-
-#[test]
-fn a_probe_says_what_is_wrong_and_that_there_is_no_server() {
-    let echo = start(settings(1), Faults::default());
-    wait_for("some events", || echo.truth().len() > 3);
-    echo.with_host(|host| host.with(|server, _| server.answer_wrongly(1000)));
-    let (ended, rules) = probed(&[&format!("grpc://{}", echo.address())]);
-    assert_eq!(ended, Some(1));
-    let failed: Vec<&String> =
-        rules.iter().filter(|(_, rule)| rule["outcome"] == "fail").map(|(name, _)| name).collect();
-    assert!(failed.iter().any(|name| *name == "read-unknown" || *name == "item-refused"), "{failed:?}");
-    assert_eq!(probed(&["grpc://127.0.0.1:1"]).0, Some(2));
 }
