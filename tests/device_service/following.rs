@@ -1,12 +1,11 @@
 //! What the instrument did is in the journal and at a subscriber once, whatever is cut, restarted or killed.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use instrumentd_simulators::device_service::Restart;
 use instrumentd_simulators::echo_ms_plus::{EchoMsPlus, Ejection, Fault, Faults};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::heard::{self, assert_as_recorded};
 use crate::laboratory::{Place, in_plain_text, settings, start};
 use crate::mosquitto::Mosquitto;
 use crate::subscriber::Subscriber;
@@ -52,41 +51,21 @@ fn place(echo: &EchoMsPlus, audience: Option<&Audience>) -> Place {
     Place::publishing(&in_plain_text(echo), audience.map(|audience| audience.broker.port))
 }
 
-/// Events by device and sequence.
-fn numbered(events: Vec<Value>) -> BTreeMap<(String, u64), Value> {
-    let number = |event: &Value| event["sequence"].as_str().and_then(|text| text.parse().ok()).expect("a sequence");
-    let device = |event: &Value| event["partitionkey"].as_str().expect("a device").to_owned();
-    events.into_iter().map(|event| ((device(&event), number(&event)), event)).collect()
-}
-
-/// What the subscriber got is what the journal holds: sequences 1, 2, 3 … without a hole, in their order, each id once; what was
-/// delivered twice was the same.
+/// What the subscriber got is what the journal holds, all of it and nothing else.
 fn assert_heard(place: &Place, audience: Option<&Audience>) {
     let Some(Audience { subscriber, .. }) = audience else { return };
-    let mut before = BTreeMap::new();
+    let mut recorded = Vec::new();
     wait_for("every event at the subscriber", || {
-        before = numbered(place.events("*"));
-        subscriber.with(|received| before.keys().all(|key| received.events.contains_key(key)))
+        recorded = place.events("*");
+        subscriber.with(|received| recorded.iter().all(|event| received.events.contains_key(&heard::place(event))))
     });
-    assert!(before.len() > 100, "{} events", before.len());
-    let (heard, order) = subscriber.with(|received| {
-        assert_eq!(received.complaints, Vec::<String>::new());
-        let events = received.events.values().map(|(event, _)| event.clone());
-        (numbered(events.collect()), received.order.clone())
+    assert!(recorded.len() > 100, "{} events", recorded.len());
+    let deliveries: Vec<Value> = subscriber.with(|received| {
+        assert_eq!(received.complaints, Vec::<String>::new(), "what was delivered twice was the same");
+        received.order.iter().map(|place| received.events[place].0.clone()).collect()
     });
     // What comes to be told meanwhile is in the journal before it is heard.
-    let after = numbered(place.events("*"));
-    for (key, event) in &heard {
-        assert_eq!(after.get(key), Some(event), "{key:?} is not what the journal holds");
-    }
-    let ids: BTreeSet<&str> = heard.values().filter_map(|event| event["id"].as_str()).collect();
-    assert_eq!(ids.len(), heard.len(), "each id is there once");
-    let mut last: BTreeMap<String, u64> = BTreeMap::new();
-    for (device, sequence) in order {
-        let last = last.entry(device).or_default();
-        assert_eq!(sequence, *last + 1, "without a hole, and in order");
-        *last = sequence;
-    }
+    assert_as_recorded(&deliveries, &place.events("*"));
 }
 
 #[test]

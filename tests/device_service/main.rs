@@ -3,6 +3,8 @@
 
 mod admission;
 mod following;
+#[path = "../support/heard.rs"]
+mod heard;
 mod laboratory;
 #[path = "../end_to_end/mosquitto.rs"]
 #[allow(dead_code, reason = "that broker is stopped and frozen, this one only serves")]
