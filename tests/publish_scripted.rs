@@ -212,6 +212,24 @@ async fn a_broker_with_tiny_packets_is_refused_and_nothing_is_settled() {
 }
 
 #[tokio::test]
+async fn a_broker_that_closes_instead_of_answering_is_told_apart_and_tried_again() {
+    let script = Script { max_packet: Some(64), minds_connect: true, ..Script::default() };
+    let broker = Broker::start(script).await;
+    let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one"]));
+    rows.add("one", 10);
+    let running = start(settings(broker.port), &rows, &daemon);
+    let status = daemon.until("told", |s| s.last_error.is_some()).await;
+    let problem = status.last_error.expect("a problem");
+    assert!(problem.text.contains("instead of answering its CONNECT of "), "{problem:?}");
+    assert!(problem.remedy.contains("no packet as large as that"), "{problem:?}");
+    assert_eq!(rows.settled("one"), 0);
+    broker.script(|script| *script = Script::default());
+    rows.until_settled("one", 1).await;
+    running.stop().await;
+    assert_complete(&broker, &rows, &[("one", 1)]);
+}
+
+#[tokio::test]
 async fn a_broker_without_acknowledgements_or_without_access_is_refused() {
     let broker = Broker::start(Script { max_qos: Some(0), ..Script::default() }).await;
     let (rows, daemon) = (Rows::new(), Daemon::new("here", &["one"]));

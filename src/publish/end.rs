@@ -20,6 +20,8 @@ pub enum End {
         /// Whether the broker just closed it, without a word: what a taken-over session looks like at some brokers.
         closed: bool,
     },
+    /// The broker closed the connection instead of answering the CONNECT, which has this many bytes.
+    Unanswered(usize),
     /// The broker refused the connection.
     Refused(ConnectReturnCode),
     /// The broker cannot be used as it is configured.

@@ -16,7 +16,7 @@ use super::context::Context;
 use super::end::End;
 use super::limits::Limits;
 use super::replay::Incoming;
-use super::wire::Wire;
+use super::wire::{Wire, connect_size};
 
 /// CONNACK and all subscriptions together.
 const OPENING: Duration = Duration::from_secs(15);
@@ -59,7 +59,10 @@ impl<'a> Opening<'a> {
         let deadline = Instant::now() + OPENING;
         let patience = Duration::from_secs(options.connection_timeout());
         let opened = timeout(patience, Wire::open(options)).await.unwrap_or_else(|late| Err(late.into()));
-        let (wire, connack) = opened.map_err(|error| End::from_error(&error))?;
+        let (wire, connack) = opened.map_err(|error| match End::from_error(&error) {
+            End::Lost { closed: true, .. } => End::Unanswered(connect_size(options)),
+            end => end,
+        })?;
         let properties = connack.properties.as_ref();
         let limits = Limits::new(context.settings.window, properties);
         let opened = Opened {

@@ -330,6 +330,12 @@ impl Publisher<'_> {
                 let text = format!("no acknowledgement for {stall} s; connecting again");
                 (Phase::Connecting, text, "see whether the broker is overloaded or its disk is full")
             }
+            End::Unanswered(bytes) => {
+                let text =
+                    format!("the broker closed the connection instead of answering its CONNECT of {bytes} bytes");
+                let remedy = "see the broker's log: it may take no packet as large as that, no MQTT 5, or expect TLS at this port";
+                (Phase::Connecting, text, remedy)
+            }
             End::Lost { text, .. } => (Phase::Connecting, text, "check that the broker runs and can be reached"),
         };
         let wait = self.wait();

@@ -85,13 +85,7 @@ impl Wire {
             keep_alive: options.keep_alive(),
             ping: Box::pin(sleep_until(Instant::now())),
         };
-        let connect = Connect {
-            keep_alive: u16::try_from(options.keep_alive().as_secs()).unwrap_or(u16::MAX),
-            client_id: options.client_id(),
-            clean_start: options.clean_start(),
-            properties,
-        };
-        wire.put(&Packet::Connect(connect, options.last_will(), options.credentials()))?;
+        wire.put(&connect(options))?;
         let connack = match poll_fn(|context| wire.poll_first(context)).await? {
             Packet::ConnAck(connack) if connack.code == ConnectReturnCode::Success => connack,
             Packet::ConnAck(connack) => return Err(ConnectionError::ConnectionRefused(connack.code)),
@@ -217,6 +211,22 @@ impl Wire {
         packet.write(&mut self.outgoing, self.largest_out)?;
         Ok(())
     }
+}
+
+/// How large the CONNECT with these options is, in bytes: it is sent before a broker can say what it takes.
+pub(super) fn connect_size(options: &MqttOptions) -> usize {
+    let mut written = BytesMut::new();
+    connect(options).write(&mut written, None).unwrap_or(0)
+}
+
+fn connect(options: &MqttOptions) -> Packet {
+    let connect = Connect {
+        keep_alive: u16::try_from(options.keep_alive().as_secs()).unwrap_or(u16::MAX),
+        client_id: options.client_id(),
+        clean_start: options.clean_start(),
+        properties: options.connect_properties(),
+    };
+    Packet::Connect(connect, options.last_will(), options.credentials())
 }
 
 /// An error of the stream, as the library tells it.

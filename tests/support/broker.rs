@@ -22,6 +22,8 @@ pub struct Script {
     pub resumes: bool,
     pub receive_maximum: Option<u16>,
     pub max_packet: Option<u32>,
+    /// Holds a CONNECT to that too, and closes the connection without a word, as the Paho project's test broker does.
+    pub minds_connect: bool,
     pub max_qos: Option<u8>,
     pub no_retain: bool,
     pub server_keep_alive: Option<u16>,
@@ -233,7 +235,12 @@ impl Connection {
 
     /// Takes a packet; `None` ends the connection.
     async fn take(&mut self, raw: Raw) -> Option<()> {
-        if raw.header >> 4 != 1 && self.script.max_packet.is_some_and(|max| raw.size > max as usize) {
+        let is_connect = raw.header >> 4 == 1;
+        if is_connect && self.script.minds_connect && self.script.max_packet.is_some_and(|max| raw.size > max as usize)
+        {
+            return None;
+        }
+        if !is_connect && self.script.max_packet.is_some_and(|max| raw.size > max as usize) {
             self.shared.breach(format!("a packet of {} bytes", raw.size));
         }
         match raw.header >> 4 {
