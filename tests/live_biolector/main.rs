@@ -1,21 +1,31 @@
 //! From outside: the daemon's binary on a BioLector XT's remote interface, whose streams are cut, whose server is restarted,
-//! while the daemon itself is killed, and whose experiment's file comes by two ways.
+//! while the daemon itself is killed, and whose experiment's file comes by two ways. A subscriber gets what the journal holds.
 #![cfg(feature = "demo")]
 
+#[path = "../support/heard.rs"]
+mod heard;
+#[path = "../support/mosquitto.rs"]
+#[allow(dead_code, reason = "this broker only serves")]
+mod mosquitto;
 mod server;
+#[path = "../support/subscriber.rs"]
+mod subscriber;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use heard::assert_as_recorded;
 use instrumentd::journal::History;
 use instrumentd_simulators::Pace;
 use instrumentd_simulators::biolector_xt::{Begin, Settings, XtServer};
+use mosquitto::Mosquitto;
 use serde_json::Value;
 use server::{Instrument, serve};
+use subscriber::Subscriber;
 
 /// Long enough for the slowest machine; a condition that never comes is a failure, not a slow test.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -26,11 +36,15 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(address: SocketAddr) -> Self {
+    /// It publishes to the broker of `audience`, where there is one.
+    fn new(address: SocketAddr, audience: Option<&Audience>) -> Self {
+        let broker = audience.map(|audience| audience.broker.port);
+        let broker = broker.map(|port| format!("[brokers.main]\nhost = \"127.0.0.1\"\nport = {port}\n"));
+        let broker = broker.unwrap_or_default();
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("results")).expect("a folder");
         let text = format!(
-            "site = {{ id = \"lab\" }}\njournal = {{ path = \"journal.db\" }}\n\
+            "site = {{ id = \"lab\" }}\njournal = {{ path = \"journal.db\" }}\n{broker}\
              [devices.xt]\nprofile = \"biolector-xt\"\ntime_zone = \"Europe/Berlin\"\n\
              files = {{ folder = \"results\", poll_interval = \"200ms\" }}\n\
              grpc = {{ endpoint = \"grpc://{address}\", plaintext = true }}\n\
@@ -88,6 +102,42 @@ impl Drop for Daemon {
     }
 }
 
+/// A broker, and somebody who listens there from the beginning to the end.
+struct Audience {
+    broker: Mosquitto,
+    subscriber: Subscriber,
+}
+
+impl Audience {
+    /// `None`, said visibly, where there is no broker; what the journal holds is looked at all the same.
+    async fn start() -> Option<Self> {
+        let configuration = "listener PORT 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n";
+        let broker = Mosquitto::start(configuration).await?;
+        let subscriber = Subscriber::start(broker.port, "instrumentd/v1/lab/#", None).await;
+        Some(Self { broker, subscriber })
+    }
+
+    /// All deliveries of events in the order of their arrival; states of devices and of the node have no sequence.
+    fn deliveries(&self) -> Vec<Value> {
+        let payload = |publish: &rumqttc::v5::mqttbytes::v5::Publish| serde_json::from_slice(&publish.payload).ok();
+        self.subscriber.got().iter().filter_map(payload).filter(|event: &Value| event["sequence"].is_string()).collect()
+    }
+}
+
+/// What the subscriber got is what the journal holds, all of it and nothing else.
+async fn assert_heard(daemon: &Daemon, audience: Option<&Audience>) {
+    let Some(audience) = audience else { return };
+    wait_for("every event at the subscriber", || {
+        let heard: BTreeSet<_> = audience.deliveries().iter().map(heard::place).collect();
+        daemon.events().iter().all(|event| heard.contains(&heard::place(event)))
+    })
+    .await;
+    // What comes to be told meanwhile is in the journal before it is heard.
+    let deliveries = audience.deliveries();
+    assert!(deliveries.len() > 100, "{} events", deliveries.len());
+    assert_as_recorded(&deliveries, &daemon.events());
+}
+
 fn of<'e>(events: &'e [Value], name: &str) -> Vec<&'e Value> {
     let wanted = format!("instrumentd.{name}.v1");
     events.iter().filter(|event| event["type"] == wanted.as_str()).collect()
@@ -119,7 +169,8 @@ fn measured(events: &[Value]) -> BTreeMap<Reading, u32> {
 async fn every_reading_is_measured_once_whatever_is_cut_or_killed() {
     let instrument = Arc::new(Instrument::new(5));
     let (address, mut serving) = serve(instrument.clone(), "127.0.0.1:0".parse().expect("an address")).await;
-    let mut daemon = Daemon::new(address);
+    let audience = Audience::start().await;
+    let mut daemon = Daemon::new(address, audience.as_ref());
     daemon.start();
     wait_for("the stream to be followed", || instrument.listeners() > 0).await;
     let mut random = fastrand::Rng::with_seed(7);
@@ -162,6 +213,7 @@ async fn every_reading_is_measured_once_whatever_is_cut_or_killed() {
             .unwrap_or(false)
     })
     .await;
+    assert_heard(&daemon, audience.as_ref()).await;
     daemon.kill();
     let events = daemon.events();
     assert!(events.len() >= before);
@@ -204,7 +256,8 @@ async fn a_simulated_instrument_at_its_worst_is_followed_and_made_up_for() {
     (faults.cut_every, faults.restart_every, faults.down_s) = (Some(300), Some(900), 0.1);
     let instrument =
         tokio::task::spawn_blocking(|| XtServer::start(settings)).await.expect("joined").expect("it starts");
-    let mut daemon = Daemon::new(instrument.address());
+    let audience = Audience::start().await;
+    let mut daemon = Daemon::new(instrument.address(), audience.as_ref());
     daemon.start();
     // Who sent what is no message is told, and that it is over.
     wait_for("the fault to be told", || {
@@ -228,6 +281,7 @@ async fn a_simulated_instrument_at_its_worst_is_followed_and_made_up_for() {
     let made: BTreeMap<Reading, u32> =
         truth.iter().map(|one| ((u64::from(one.cycle), u64::from(one.filterset), one.well.clone()), 1)).collect();
     wait_for("every reading", || measured(&daemon.events()).len() >= made.len()).await;
+    assert_heard(&daemon, audience.as_ref()).await;
     daemon.kill();
     let events = daemon.events();
     assert_eq!(measured(&events), made, "each reading is measured once");

@@ -213,7 +213,7 @@ impl Pass<'_> {
     fn table(&mut self, one: &Found) -> io::Result<ControlFlow<()>> {
         let mut files = one.files.clone();
         let mut view = match &mut files {
-            Files::Table(path) | Files::Folder { table: path, .. } | Files::Zip(path) => View::of_file(path)?,
+            Files::Table(path) | Files::Folder { table: path, .. } | Files::Zip(path) => View::of_file(path, None)?,
             Files::Parts(list) => View::of_parts(list, &Position::start(), true)?,
         };
         let mut offset = 0;

@@ -10,7 +10,7 @@ use super::group::{Files, Found};
 use super::outlet::Stopped;
 use super::position::{Digest, Position};
 use super::remedy;
-use super::view::{Look, View, look};
+use super::view::{Kept, Look, View, look};
 use crate::driver::{SourceKind, SourceName};
 use crate::event::Ingest;
 
@@ -167,14 +167,21 @@ impl Source {
         outlet.send(LinkEvent::Settled { source: name.clone(), position: self.position.to_bytes() })
     }
 
-    /// Reads what is new, at most one chunk of it (an archive: all of it), and hands it over.
-    pub fn step(&mut self, name: &SourceName, outlet: &Outlet, pace: Pace) -> Result<Next, Stopped> {
+    /// Reads what is new, at most one chunk of it (an archive: all of it), and hands it over. `kept` is this source's table where it stayed
+    /// open, and afterwards where it may stay so.
+    pub fn step(
+        &mut self,
+        name: &SourceName,
+        outlet: &Outlet,
+        pace: Pace,
+        kept: &mut Option<Kept>,
+    ) -> Result<Next, Stopped> {
         let Some(found) = &self.found else { return Ok(Next::Done) };
         if let Files::Zip(path) = &found.files {
             let path = path.clone();
             return self.step_archive(name, &path, outlet, pace);
         }
-        match self.step_table(name, outlet, pace) {
+        match self.step_table(name, outlet, pace, kept) {
             Ok(next) => {
                 self.trouble_over(name, outlet)?;
                 Ok(next)
@@ -188,9 +195,16 @@ impl Source {
         }
     }
 
-    fn step_table(&mut self, name: &SourceName, outlet: &Outlet, pace: Pace) -> Result<Next, Failure> {
+    fn step_table(
+        &mut self,
+        name: &SourceName,
+        outlet: &Outlet,
+        pace: Pace,
+        kept: &mut Option<Kept>,
+    ) -> Result<Next, Failure> {
         let now = Instant::now();
-        let mut view = self.view()?;
+        let was_kept = kept.is_some();
+        let mut view = self.view(kept.take())?;
         if let Some(until) = self.held(&mut view, now, pace)? {
             return Ok(Next::Later(until));
         }
@@ -213,6 +227,7 @@ impl Source {
                 }
                 self.give_members(name, outlet)?;
                 self.settle(name, outlet, pace.settle)?;
+                *kept = view.into_kept().filter(|_| was_kept);
                 Ok(Next::Done)
             }
             Look::Late => {
@@ -256,6 +271,7 @@ impl Source {
                     })?;
                 }
                 self.looked = Some(view.stat);
+                *kept = view.into_kept();
                 self.recheck = true;
                 self.quiet_since = Instant::now();
                 self.moved = Some(self.quiet_since);
@@ -265,9 +281,11 @@ impl Source {
         }
     }
 
-    fn view(&mut self) -> io::Result<View> {
+    fn view(&mut self, kept: Option<Kept>) -> io::Result<View> {
         match self.found.as_mut().map(|found| &mut found.files) {
-            Some(Files::Table(path) | Files::Folder { table: path, .. } | Files::Zip(path)) => View::of_file(path),
+            Some(Files::Table(path) | Files::Folder { table: path, .. } | Files::Zip(path)) => {
+                View::of_file(path, kept)
+            }
             Some(Files::Parts(list)) => View::of_parts(list, &self.position, self.over_holes),
             None => Err(io::ErrorKind::NotFound.into()),
         }
@@ -356,7 +374,7 @@ impl Source {
         if let Files::Zip(_) = found.files {
             return found.stat.size == self.position.stat.size && found.stat.modified == self.position.stat.modified;
         }
-        let answer = copy.view().and_then(|mut view| look(&mut view, &self.position, 0));
+        let answer = copy.view(None).and_then(|mut view| look(&mut view, &self.position, 0));
         matches!(answer, Ok(Look::Same))
     }
 }

@@ -8,7 +8,8 @@ use super::disk::{self, Stat};
 use super::group::{Part, PartList};
 use super::position::{MARK, Mark, Position, tail_start};
 
-/// The files of a table, opened one at a time. It lives for one bounded read: no handle outlives it.
+/// The files of a table, opened one at a time. It lives for one bounded read, and so do its handles; only [`View::into_kept`] gives
+/// one out.
 #[derive(Debug)]
 pub struct View {
     segments: Vec<Segment>,
@@ -30,10 +31,28 @@ struct Segment {
     len: u64,
 }
 
+/// A file that is still open after a read, so that the next need not open it: each opening is an event for whoever watches the
+/// folder, this link included.
+#[derive(Debug)]
+pub struct Kept {
+    file: File,
+    device: u64,
+    inode: u64,
+}
+
 impl View {
-    /// Of one file.
-    pub fn of_file(path: &Path) -> io::Result<Self> {
-        let (file, stat) = disk::open(path)?;
+    /// Of one file; of the kept one, where it is still what stands at `path`.
+    pub fn of_file(path: &Path, kept: Option<Kept>) -> io::Result<Self> {
+        // While it is open, no other file can have its number.
+        let stands = |kept: &Kept, stat: &Stat| (kept.device, kept.inode) == (stat.device, stat.inode);
+        let still = kept.and_then(|kept| {
+            let stat = Stat::of(&std::fs::metadata(path).ok()?);
+            stands(&kept, &stat).then_some((kept.file, stat))
+        });
+        let (file, stat) = match still {
+            Some(still) => still,
+            None => disk::open(path)?,
+        };
         let segments = vec![Segment { path: path.to_owned(), start: 0, len: stat.size }];
         Ok(Self { segments, open: Some((0, file)), stat, parts: Vec::new(), hole: false, late: false })
     }
@@ -95,6 +114,12 @@ impl View {
         view.stat.size = end;
         view.stat.modified = modified;
         Ok(view)
+    }
+
+    /// The open file, to be kept until the next read.
+    pub fn into_kept(self) -> Option<Kept> {
+        let Stat { device, inode, .. } = self.stat;
+        self.open.map(|(_, file)| Kept { file, device, inode })
     }
 
     /// The part that a byte lies in, and where it begins. The byte behind a part's last belongs to that part.

@@ -15,6 +15,7 @@ use super::disk::Stat;
 use super::outlet::Stopped;
 use super::position::Position;
 use super::source::{Next, Pace, Source};
+use super::view::Kept;
 use super::watch::{Bell, Wake};
 use super::{LinkStatus, Start, group, name};
 use crate::config::settings::FilesSettings;
@@ -22,6 +23,9 @@ use crate::driver::{FolderLayout, SourceName};
 
 /// The longest time that something must stand unchanged to be believed: a deletion, a shorter file.
 const LONGEST_BELIEF: Duration = Duration::from_secs(1);
+
+/// So long after it was read a table stays open, one of a link at a time: one that grows is not opened anew for each row.
+const KEEP: Duration = Duration::from_secs(1);
 
 /// While there is no pause, the status is brought up to date once in so many turns.
 const SHOW_EVERY: u32 = 512;
@@ -64,6 +68,8 @@ pub struct Worker {
     pub(super) folder_trouble: Option<String>,
     /// Sources that could not be read.
     troubled: BTreeSet<SourceName>,
+    /// The table that stays open, and until when.
+    kept: Option<(SourceName, Kept, Instant)>,
 }
 
 impl Worker {
@@ -116,6 +122,7 @@ impl Worker {
             polling: true,
             folder_trouble: None,
             troubled: BTreeSet::new(),
+            kept: None,
         }
     }
 
@@ -171,7 +178,12 @@ impl Worker {
         if let Some(Reverse((when, _))) = self.agenda.peek() {
             until = until.min(*when);
         }
-        match self.wakes.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        if let Some((_, _, kept)) = &self.kept {
+            until = until.min(*kept);
+        }
+        let waited = self.wakes.recv_timeout(until.saturating_duration_since(Instant::now()));
+        self.kept.take_if(|(_, _, kept)| *kept <= Instant::now());
+        match waited {
             Ok(wake) => self.take(wake),
             Err(RecvTimeoutError::Timeout) => Ok(()),
             Err(RecvTimeoutError::Disconnected) => Err(Stopped),
@@ -222,7 +234,10 @@ impl Worker {
         if self.folder.is_none() || source.missing.is_some() {
             return Ok(());
         }
-        let next = source.step(name, &self.outlet, self.pace)?;
+        let mut kept = self.kept.take().filter(|(other, ..)| other == name).map(|(_, kept, _)| kept);
+        let next = source.step(name, &self.outlet, self.pace, &mut kept)?;
+        // Where the kernel does not see changes, an open file can stand in the way of whoever writes it elsewhere.
+        self.kept = kept.filter(|_| !self.polling).map(|kept| (name.clone(), kept, Instant::now() + KEEP));
         if source.trouble.is_some() {
             self.troubled.insert(name.clone());
         } else if !self.troubled.is_empty() {

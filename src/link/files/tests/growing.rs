@@ -69,6 +69,49 @@ fn a_longer_copy_in_its_place_goes_on_where_the_shorter_ended() {
     });
 }
 
+/// How many descriptors of this process are open on what lies, or lay, at `path`.
+#[cfg(target_os = "linux")]
+fn handles(path: &std::path::Path) -> usize {
+    let of = |entry: std::io::Result<std::fs::DirEntry>| std::fs::read_link(entry.ok()?.path()).ok();
+    let open = std::fs::read_dir("/proc/self/fd").expect("the process").filter_map(of);
+    open.filter(|target| target.as_os_str().as_bytes().starts_with(path.as_os_str().as_bytes())).count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_table_stays_open_while_it_grows_and_not_for_long() {
+    both(|watch| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path().canonicalize().expect("it is there");
+        let mut rig = Rig::connected(&folder, watch);
+        let path = folder.join("run.csv");
+        let mut whole = Vec::new();
+        for row in 0..20 {
+            append(&path, &lines(row, 1));
+            whole.extend(lines(row, 1));
+            rig.until_content("run.csv", &whole);
+            assert!(handles(&path) <= 1, "one at a time");
+        }
+        // Given back in time, whether or not anything else happens.
+        while handles(&path) > 0 {
+            std::thread::yield_now();
+        }
+        // A file of another name takes its place while it may be open: what stands there counts.
+        append(&path, &lines(20, 1));
+        whole.extend(lines(20, 1));
+        rig.until_content("run.csv", &whole);
+        let copy = folder.join(".copy");
+        whole.extend(lines(21, 1));
+        std::fs::write(&copy, &whole).expect("a copy");
+        std::fs::rename(&copy, &path).expect("renamed");
+        rig.until_content("run.csv", &whole);
+        while handles(&path) > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!((rig.count("gap"), rig.count("opened")), (0, 1));
+    });
+}
+
 #[test]
 fn other_content_in_its_place_is_a_gap_and_is_read_from_its_start() {
     both(|watch| {
