@@ -135,11 +135,7 @@ impl Wire {
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, ConnectionError>> {
         loop {
-            if self.broken.is_none()
-                && let Poll::Ready(Err(error)) = self.poll_write(context)
-            {
-                self.broken = Some(error);
-            }
+            self.write(context);
             if let Some(event) = self.happened() {
                 return Poll::Ready(Ok(event));
             }
@@ -148,13 +144,7 @@ impl Wire {
                 self.send(Request::PingReq)?;
                 continue;
             }
-            match self.poll_read(context) {
-                Poll::Ready(read) => read?,
-                Poll::Pending => match self.broken.take() {
-                    Some(error) => return Poll::Ready(Err(written(error).into())),
-                    None => return Poll::Pending,
-                },
-            }
+            ready!(self.poll_rest(context))?;
             while let Some(packet) = self.packet()? {
                 if let Some(answer) = self.state.handle_incoming_packet(packet)? {
                     self.put(&answer)?;
@@ -164,14 +154,33 @@ impl Wire {
     }
 
     fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Result<Packet, ConnectionError>> {
-        if let Poll::Ready(Err(error)) = self.poll_write(context) {
-            return Poll::Ready(Err(written(error).into()));
-        }
+        self.write(context);
         loop {
             if let Some(packet) = self.packet()? {
                 return Poll::Ready(Ok(packet));
             }
-            ready!(self.poll_read(context))?;
+            // A broker that refuses a certificate says so before it closes, when CONNECT may be on its way already.
+            ready!(self.poll_rest(context))?;
+        }
+    }
+
+    /// Writes what the stream takes, unless that failed before.
+    fn write(&mut self, context: &mut Context<'_>) {
+        if self.broken.is_none()
+            && let Poll::Ready(Err(error)) = self.poll_write(context)
+        {
+            self.broken = Some(error);
+        }
+    }
+
+    /// Reads; when there is nothing to read and writing failed, that is the error.
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StateError>> {
+        match self.poll_read(context) {
+            Poll::Pending => match self.broken.take() {
+                Some(error) => Poll::Ready(Err(written(error))),
+                None => Poll::Pending,
+            },
+            read => read,
         }
     }
 
@@ -317,6 +326,46 @@ mod tests {
         let got = broker.await.expect("the broker ends");
         let expected: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
         assert_eq!(got.iter().map(|publish| String::from_utf8_lossy(&publish.payload)).collect::<Vec<_>>(), expected);
+    }
+
+    /// A line whose far end said something, and takes nothing any more.
+    struct Closing(BytesMut);
+
+    impl AsyncRead for Closing {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let all = self.0.split();
+            buffer.put_slice(&all);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Closing {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_the_line_broke_is_heard() {
+        let mut said = BytesMut::new();
+        let code = ConnectReturnCode::Banned;
+        let connack = ConnAck { session_present: false, code, properties: None };
+        Packet::ConnAck(connack).write(&mut said, None).expect("it is small");
+        let options = MqttOptions::new("test", "localhost", 1883);
+        let refused = Wire::greet(Box::new(Closing(said)), &options).await.err();
+        assert!(matches!(refused, Some(ConnectionError::ConnectionRefused(given)) if given == code), "{refused:?}");
     }
 
     #[tokio::test]
