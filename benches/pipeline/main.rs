@@ -8,10 +8,14 @@ mod decode;
 mod filesets;
 mod footprint;
 mod latency;
+mod live;
 mod place;
 mod robot;
 mod robots;
 mod serial;
+#[path = "../../tests/live_biolector/server.rs"]
+#[allow(dead_code, reason = "nothing is cut here")]
+mod server;
 mod services;
 mod star;
 
@@ -50,10 +54,11 @@ pub enum Wanted {
 fn main() {
     // `cargo bench NAME` measures only what is named so.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let measures: [(&str, fn()); 12] = [
+    let measures: [(&str, fn()); 13] = [
         ("decode", decode::measure),
         ("backfill", backfill::measure),
         ("latency", latency::measure),
+        ("live", live::measure),
         ("footprint", footprint::measure),
         ("star", star::measure),
         ("line", serial::line),
