@@ -55,7 +55,8 @@ pub fn many() {
             lead_s: 0.1,
             ..Settings::default()
         };
-        settings.plates(1, 384, 384, 1, 0)
+        // Few wells, each of them often: the survey of a whole plate would be told at once.
+        settings.plates(1, 384, 4, 100, 0)
     };
     let gateways: Vec<EchoMsPlus> = (0..GATEWAYS).map(|number| gateway(settings(number), Pace::Times(1.0))).collect();
     let tables: String = gateways.iter().enumerate().map(|(number, echo)| table(number, echo)).collect();

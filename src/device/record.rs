@@ -223,8 +223,7 @@ impl Record {
     /// The first sequence that a replay can still give.
     pub fn first_available(&self) -> Option<u64> {
         let Store::Journal(journal) = &self.store else { return None };
-        let kept = journal.devices().into_iter().find(|kept| kept.device == self.device);
-        kept.and_then(|kept| kept.first_available_sequence)
+        journal.device(&self.device)?.first_available_sequence
     }
 
     /// Whether nothing was collected.

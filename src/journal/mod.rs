@@ -192,6 +192,18 @@ impl Journal {
         self.state().devices()
     }
 
+    /// One device, where the journal knows it.
+    pub fn device(&self, device: &DeviceId) -> Option<DeviceStatus> {
+        self.state().device(device)
+    }
+
+    /// Tells the last sequence of every device, in no order: for what asks after each commit.
+    pub fn ends(&self, mut each: impl FnMut(&DeviceId, u64)) {
+        for (device, stream) in &self.state().streams {
+            each(device, stream.last);
+        }
+    }
+
     /// How large the journal is.
     pub fn usage(&self) -> Usage {
         let path = self.shared().readers.path();

@@ -127,17 +127,21 @@ impl State {
     }
 
     pub(super) fn devices(&self) -> Vec<DeviceStatus> {
-        let mut devices: Vec<_> = self
-            .streams
-            .iter()
-            .map(|(device, stream)| DeviceStatus {
-                device: device.clone(),
-                last_sequence: stream.last,
-                first_available_sequence: stream.first_available,
-                retired: stream.retired,
-            })
-            .collect();
+        let mut devices: Vec<_> = self.streams.iter().map(status).collect();
         devices.sort_by(|a, b| a.device.cmp(&b.device));
         devices
+    }
+
+    pub(super) fn device(&self, device: &DeviceId) -> Option<DeviceStatus> {
+        self.streams.get_key_value(device).map(status)
+    }
+}
+
+fn status((device, stream): (&DeviceId, &Stream)) -> DeviceStatus {
+    DeviceStatus {
+        device: device.clone(),
+        last_sequence: stream.last,
+        first_available_sequence: stream.first_available,
+        retired: stream.retired,
     }
 }

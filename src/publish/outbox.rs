@@ -28,6 +28,8 @@ pub trait Outbox: Send + Sync {
     fn id(&self) -> Uuid;
     /// Every device with rows. Never blocks.
     fn devices(&self) -> Vec<Extent>;
+    /// Tells the last sequence of every device with rows, in no order. Never blocks.
+    fn ends(&self, each: &mut dyn FnMut(&DeviceId, u64));
     /// Up to where `broker` has settled each device. Blocks.
     fn positions(&self, broker: &Arc<str>) -> Result<BTreeMap<DeviceId, u64>, String>;
     /// Rows after `sequence` from memory, ascending; `None` where memory does not reach back that far. Never blocks.
@@ -54,6 +56,10 @@ impl Outbox for Journal {
             retired: kept.retired,
         };
         Journal::devices(self).into_iter().map(extent).collect()
+    }
+
+    fn ends(&self, each: &mut dyn FnMut(&DeviceId, u64)) {
+        Journal::ends(self, each);
     }
 
     fn positions(&self, broker: &Arc<str>) -> Result<BTreeMap<DeviceId, u64>, String> {

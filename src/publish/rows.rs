@@ -44,14 +44,15 @@ pub struct Next {
 }
 
 impl Rows {
-    /// Makes sure that `device` has a cursor, and notes how far its rows go. `settled` and `highest` count where it has
-    /// none yet.
-    pub fn note(&mut self, device: &DeviceId, last: u64, settled: u64, highest: u64) {
+    /// Makes sure that `device` has a cursor, and notes how far its rows go. `positions` says, where it has none yet, up to where they are
+    /// settled and were handed over.
+    pub fn note(&mut self, device: &DeviceId, last: u64, positions: impl FnOnce() -> (u64, u64)) {
         if let Some(index) = self.by_device.get(device) {
             self.last[*index] = last;
             return;
         }
         let index = self.cursors.len();
+        let (settled, highest) = positions();
         self.cursors.push(Cursor::new(device.clone(), settled, highest));
         self.last.push(last);
         self.reading.push(false);
@@ -190,7 +191,7 @@ mod tests {
         let device = device(name);
         let all: Vec<Row> = sequences.into_iter().map(|sequence| row(&device, sequence)).collect();
         let last = all.last().map_or(0, |row| row.sequence);
-        rows.note(&device, last, 0, 0);
+        rows.note(&device, last, || (0, 0));
         let index = rows.by_device[&device];
         rows.supply(index, all);
     }

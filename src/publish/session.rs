@@ -3,6 +3,7 @@
 //! The loop hands over what there is room for, and then waits for whatever comes first; only then is anything written. What
 //! came together is taken together, so that rows go out in bunches too.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rumqttc::Outgoing;
@@ -25,6 +26,7 @@ use super::rows::Rows;
 use super::status::{Held, Phase, Report};
 use super::window::Window;
 use super::wire::Wire;
+use crate::event::DeviceId;
 
 /// At the end: for acknowledgements of what is in flight, for that of `stopped`, and for DISCONNECT to be written.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -382,11 +384,13 @@ impl<'a> Session<'a> {
 
     fn note_devices(&mut self) {
         self.dirty = true;
-        for extent in self.context.outbox.devices() {
-            let settled = self.memory.settled.get(&extent.device).copied().unwrap_or(0);
-            let highest = self.memory.highest.get(&extent.device).copied().unwrap_or(0);
-            self.rows.note(&extent.device, extent.last, settled, highest);
-        }
+        let (memory, rows) = (&self.memory, &mut self.rows);
+        self.context.outbox.ends(&mut |device, last| {
+            rows.note(device, last, || {
+                let position = |of: &BTreeMap<DeviceId, u64>| of.get(device).copied().unwrap_or(0);
+                (position(&memory.settled), position(&memory.highest))
+            });
+        });
     }
 
     /// Brings the status up to date and tells it.

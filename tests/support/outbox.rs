@@ -124,6 +124,11 @@ impl Outbox for Rows {
         state.rows.iter().map(extent).collect()
     }
 
+    fn ends(&self, each: &mut dyn FnMut(&DeviceId, u64)) {
+        let state = self.state.lock().expect("lock");
+        state.rows.iter().for_each(|(device, rows)| each(device, rows.last().map_or(0, |row| row.sequence)));
+    }
+
     fn positions(&self, _: &Arc<str>) -> Result<BTreeMap<DeviceId, u64>, String> {
         Ok(self.state.lock().expect("lock").settled.clone())
     }

@@ -17,8 +17,8 @@ use crate::config::grpc::GrpcSettings;
 use crate::driver::service::Wanted;
 use crate::link::grpc::{Connection, Failure, Waits, connect};
 
-/// Messages are acknowledged together, at most so often.
-const ACKNOWLEDGE: Duration = Duration::from_millis(250);
+/// Messages are acknowledged together, at most so often: until then they only wait in the server's retransmission queue.
+const ACKNOWLEDGE: Duration = Duration::from_secs(2);
 
 /// What came before the first start is read from the server's history so far back.
 const BEFORE: SignedDuration = SignedDuration::from_hours(24);
