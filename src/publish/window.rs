@@ -20,7 +20,7 @@ pub struct Window<T> {
     /// By identifier; index 0 stays empty.
     sent: Vec<Option<T>>,
     in_flight: usize,
-    /// Whether it was full and is not yet a quarter empty.
+    /// Whether it was full and is not yet a tenth empty.
     draining: bool,
 }
 
@@ -49,7 +49,7 @@ impl<T> Window<T> {
         self.len() < usize::from(self.limit) && self.sent[usize::from(self.identifier(self.unsent.len()))].is_none()
     }
 
-    /// Whether it should be filled. One that was full is filled again when a quarter of it is free: what waits by then goes
+    /// Whether it should be filled. One that was full is filled again when a tenth of it is free: what waits by then goes
     /// out in one write, instead of a message for each acknowledgement.
     pub fn wants(&self) -> bool {
         !self.draining && self.has_room()
@@ -95,7 +95,7 @@ impl<T> Window<T> {
     pub fn acknowledged(&mut self, identifier: u16) -> Option<T> {
         let item = self.sent.get_mut(usize::from(identifier))?.take()?;
         self.in_flight -= 1;
-        self.draining &= self.len() > usize::from(self.limit - self.limit / 4);
+        self.draining &= self.len() > usize::from(self.limit - self.limit / 10);
         Some(item)
     }
 
@@ -130,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn a_full_window_is_filled_again_when_a_quarter_is_free() {
-        for (limit, in_flight) in [(100, 75), (8, 6), (4, 3), (3, 2), (1, 0)] {
+    fn a_full_window_is_filled_again_when_a_tenth_is_free() {
+        for (limit, in_flight) in [(100, 90), (20, 18), (8, 7), (3, 2), (1, 0)] {
             let mut window = Window::new(limit);
             while window.wants() {
                 window.hand_over(());
@@ -142,7 +142,7 @@ mod tests {
             }
             let mut acknowledged = 1..=limit;
             while !window.wants() {
-                window.acknowledged(acknowledged.next().expect("a free quarter is enough")).expect("it waits for one");
+                window.acknowledged(acknowledged.next().expect("a free tenth is enough")).expect("it waits for one");
             }
             assert_eq!(window.len(), in_flight);
         }
