@@ -56,12 +56,14 @@ Examples:
   one with TLS and a token:
     instrumentd probe grpcs://gateway-1:50061 --ca ca.pem --token-file token
   one that wants a client certificate:
-    instrumentd probe grpcs://gateway-1:50061 --ca ca.pem --certificate me.pem --key me.key
-  with a method that may be called, and a variable that may be written what it has:
+    instrumentd probe grpcs://gateway-1:50061 --ca ca.pem \\
+      --certificate me.pem --key me.key
+  with a method that may be called and a variable that may be written:
     instrumentd probe grpc://127.0.0.1:50061 --call 'ns=2;s=Device/AddComment' \\
       --write 'ns=2;s=Device/OperationalLocation'
   the rules that are not kept, for a build server:
-    instrumentd probe grpc://127.0.0.1:50061 --format json | jq '.rules[] | select(.outcome == \"fail\")'";
+    instrumentd probe grpc://127.0.0.1:50061 --format json |
+      jq '.rules[] | select(.outcome == \"fail\")'";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
