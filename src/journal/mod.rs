@@ -197,7 +197,8 @@ impl Journal {
         self.state().device(device)
     }
 
-    /// Tells the last sequence of every device, in no order: for what asks after each commit.
+    /// Tells the last sequence of every device, in no order: for what asks after each commit. Nothing else is committed meanwhile, and `each` must not ask
+    /// the journal.
     pub fn ends(&self, mut each: impl FnMut(&DeviceId, u64)) {
         for (device, stream) in &self.state().streams {
             each(device, stream.last);

@@ -18,7 +18,7 @@ use super::source::{Next, Pace, Source};
 use super::view::Kept;
 use super::watch::{Bell, Wake};
 use super::{LinkStatus, Start, group, name};
-use crate::config::settings::FilesSettings;
+use crate::config::settings::{FilesSettings, WatchMode};
 use crate::driver::{FolderLayout, SourceName};
 
 /// The longest time that something must stand unchanged to be believed: a deletion, a shorter file.
@@ -236,8 +236,10 @@ impl Worker {
         }
         let mut kept = self.kept.take().filter(|(other, ..)| other == name).map(|(_, kept, _)| kept);
         let next = source.step(name, &self.outlet, self.pace, &mut kept)?;
-        // Where the kernel does not see changes, an open file can stand in the way of whoever writes it elsewhere.
-        self.kept = kept.filter(|_| !self.polling).map(|kept| (name.clone(), kept, Instant::now() + KEEP));
+        // On a share an open file can stand in the way of whoever writes it elsewhere. Only what the link chose by itself says that there is
+        // none: it may be told not to poll one.
+        let is_local = self.settings.watch == WatchMode::Auto && !self.polling;
+        self.kept = kept.filter(|_| is_local).map(|kept| (name.clone(), kept, Instant::now() + KEEP));
         if source.trouble.is_some() {
             self.troubled.insert(name.clone());
         } else if !self.troubled.is_empty() {
