@@ -2,6 +2,7 @@
 
 mod recording;
 mod remote;
+mod sets;
 mod source;
 
 use std::fs::File;
@@ -31,7 +32,8 @@ const LAST: Duration = Duration::from_millis(200);
 /// Record what comes over a device's link, with times and directions, until Ctrl-C.
 ///
 /// The link is opened here. Of a line it is a tap: nothing is written to the instrument. A gRPC service is asked what the
-/// daemon would ask, and subscribed to as it would: each message is recorded as it is encoded, never a token. A serial port
+/// daemon would ask, and subscribed to as it would: each message is recorded as it is encoded, never a token. Of sets of
+/// `.wiff` files what was found at each look is recorded, never the files. A serial port
 /// that the running daemon has open is refused, because each would get a part of the bytes: there, say
 /// `capture = { folder = … }` on its link instead.
 #[derive(Debug, clap::Args)]

@@ -16,7 +16,7 @@ use crate::driver::biolector::Context;
 use crate::driver::{self, Driver, Mode, Sees, biolector_xt};
 use crate::event::envelope::Origin;
 use crate::event::{EventSource, Ingest, SiteId};
-use crate::profile::{Kind as ProfileKind, Reach};
+use crate::profile::{Family, Kind as ProfileKind, Reach};
 
 /// Decode a capture offline into events, one line of JSON each.
 ///
@@ -126,6 +126,7 @@ fn kind(settings: &DeviceSettings, is_grpc: bool) -> Kind {
         return Kind::Remote(profile.live.max_download_bytes);
     }
     match (settings.profile.family.reach(), &settings.stream) {
+        (Reach::Files, _) if settings.profile.family == Family::Zenotof => Kind::Sets,
         (Reach::Files, _) => Kind::Files,
         (Reach::Service, _) => Kind::Service(driver::echo_ms::WANTED),
         (Reach::Stream, Some(stream)) => Kind::Stream(stream.link(), stream.mode),

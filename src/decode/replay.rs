@@ -5,6 +5,7 @@ mod line;
 mod messages;
 mod remote;
 mod service;
+mod sets;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,8 @@ pub enum Kind {
     Remote(u64),
     /// A device service of which this was wanted.
     Service(Wanted),
+    /// Looks at file sets.
+    Sets,
 }
 
 /// What a replay found, for a person.
@@ -166,6 +169,7 @@ impl<'o> Replay<'o> {
             Kind::Files => Box::new(folder::Folder::default()),
             Kind::Remote(max_download) => Box::new(remote::Remote::new(max_download)),
             Kind::Service(wanted) => Box::new(service::Service::new(wanted)),
+            Kind::Sets => Box::new(sets::Sets::default()),
         };
         Self { stage, follow }
     }

@@ -350,7 +350,7 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
 }
 
 /// How a file-set link looks at its trees.
-fn sets(settings: &DeviceSettings, files: FilesSettings) -> filesets::SetsSettings {
+pub fn sets(settings: &DeviceSettings, files: FilesSettings) -> filesets::SetsSettings {
     let said = settings.acquisitions.clone();
     let first = filesets::Root { name: said.name.into(), folder: files.folder, base: said.public.map(Into::into) };
     let others = said.roots.into_iter().map(|root| filesets::Root {

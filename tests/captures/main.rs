@@ -1,10 +1,11 @@
-//! From outside: what came over gRPC links, recorded by the daemon's binary beside its work and by `instrumentd capture`, and
+//! From outside: what came over gRPC links and of file sets, recorded by the daemon's binary beside its work and by `instrumentd capture`, and
 //! replayed: the events are the ones that the daemon's journal holds.
 #![cfg(feature = "demo")]
 
 mod bench;
 mod remote;
 mod service;
+mod sets;
 
 use std::time::{Duration, Instant};
 

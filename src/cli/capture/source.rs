@@ -4,10 +4,12 @@ use anyhow::bail;
 use tokio::sync::mpsc;
 
 use super::remote::{Remote, Service};
+use super::sets::Sets;
 use crate::config::settings::DeviceSettings;
 use crate::driver::{Mode, Sees, SourceName};
 use crate::event::SiteId;
 use crate::link::files::{self, LinkEvent};
+use crate::link::filesets::recorded;
 use crate::link::recorder::Happening;
 use crate::link::stream::{self, StreamEvent};
 use crate::profile::Kind;
@@ -30,6 +32,7 @@ pub(super) enum Source {
     Files(files::FileLink, mpsc::Receiver<LinkEvent>),
     Remote(Box<Remote>),
     Service(Box<Service>),
+    Sets(Box<Sets>),
 }
 
 /// What is said of it.
@@ -73,6 +76,9 @@ impl Source {
             _ => {}
         }
         let Some(settings) = device.files.clone() else { bail!(has_no("`files`")) };
+        if matches!(device.profile.kind, Kind::Zenotof(_)) {
+            return Ok(Self::Sets(Box::new(Sets::open(site, device, settings))));
+        }
         let (sender, events) = mpsc::channel(WAITING);
         let (layout, settle) = (device.profile.family.layout(), device.profile.settle);
         let start = files::Start { settings, layout, settle, known: Vec::new(), baseline: None };
@@ -85,6 +91,7 @@ impl Source {
             Self::Stream(..) => device.stream.as_ref().map_or("serial", |stream| stream.link()),
             Self::Files(..) => "files",
             Self::Remote(_) | Self::Service(_) => crate::decode::replay::GRPC,
+            Self::Sets(_) => recorded::SETS,
         }
     }
 
@@ -101,6 +108,7 @@ impl Source {
             Self::Files(link, _) => link.stop(),
             Self::Remote(remote) => remote.stop(),
             Self::Service(service) => service.stop().await,
+            Self::Sets(sets) => sets.stop(),
         }
     }
 
@@ -111,6 +119,7 @@ impl Source {
             Self::Files(_, events) => events.recv().await.map(Said::Files),
             Self::Remote(remote) => remote.next().await,
             Self::Service(service) => service.next().await,
+            Self::Sets(sets) => sets.next().await,
         }
     }
 }

@@ -63,6 +63,18 @@ impl<'o> Stage<'o> {
         parts.map(|(part, bytes)| (part.clone(), bytes.clone())).collect()
     }
 
+    /// What was kept of a source is that of another name from now on.
+    pub fn rename(&mut self, from: &SourceName, to: SourceName) {
+        if let Some(parts) = self.kept.remove(from) {
+            self.kept.insert(to, parts);
+        }
+    }
+
+    /// Nothing is kept of a source any more.
+    pub fn forget(&mut self, source: &SourceName) {
+        self.kept.remove(source);
+    }
+
     /// Gives the driver the timers that ran out before `now`, in their order.
     pub fn run_timers(&mut self, now: Timestamp) {
         self.last = self.last.max(now);
@@ -84,7 +96,8 @@ impl<'o> Stage<'o> {
     pub fn handle(&mut self, input: Input<'_>, now: Timestamp) {
         let source = match &input {
             Input::File(source, _) | Input::Stream(source, _) | Input::Service(source, _) => Some(*source),
-            Input::Set(..) | Input::Xt(_) | Input::Timer(_) => None,
+            Input::Set(set, _) => Some(*set),
+            Input::Xt(_) | Input::Timer(_) => None,
         };
         if let Some(source) = source.filter(|source| self.origin.position.as_ref() != Some(*source)) {
             self.origin.position = Some(source.clone());

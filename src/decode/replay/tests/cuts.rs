@@ -1,4 +1,4 @@
-//! Captures of gRPC services that were cut and spoilt anywhere.
+//! Captures of gRPC services and of file sets that were cut and spoilt anywhere.
 
 use instrument_proto::biolector_xt as wire;
 use instrument_proto::codec::capture::{Direction, NoteKind, write_chunk, write_note};
@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::*;
 use crate::driver::zenotof::ejection::Order;
-use crate::driver::{biolector, biolector_xt, echo_ms};
+use crate::driver::{biolector, biolector_xt, echo_ms, zenotof};
 use crate::event::{DeviceId, SiteId};
 
 fn names() -> (SiteId, DeviceId) {
@@ -92,7 +92,25 @@ fn service() -> Vec<u8> {
     text
 }
 
-/// What the events of a capture say, by id, and how many messages were passed over.
+/// Looks at a set that is not whole, and a digest.
+fn sets() -> Vec<u8> {
+    let mut text = Vec::new();
+    let look = r#"{"looked":{"stem":"a","base":null,"members":[{"kind":"wiff","at":{"root":"data","path":"a.wiff"},
+        "state":{"size":7,"modified":1,"file":3},"beginning":5}],"journal":false,
+        "wiff":null,"scan":null,"wiff2":null,"behind_s":null,"hollow":false}}"#;
+    let digest = r#"{"hashed":{"kind":"wiff","at":{"root":"data","path":"a.wiff"},"state":{"size":7,"modified":1,"file":3},"sha256":"00"}}"#;
+    for number in 1..20 {
+        let opened =
+            Note { at: at(number), source: Some("data/a".to_owned()), kind: NoteKind::Opened, text: String::new() };
+        write_note(&mut text, &opened);
+        for line in [look.replace('7', &number.to_string()), digest.to_owned()] {
+            write_chunk(&mut text, at(number), Direction::FromInstrument, Some("data/a"), 0, line.as_bytes());
+        }
+    }
+    text
+}
+
+/// What the events of a capture say, by id, and how many messages and lines were passed over.
 fn replayed(text: &[u8], kind: Kind) -> Option<(BTreeMap<String, String>, u64)> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a.capture");
@@ -107,6 +125,13 @@ fn replayed(text: &[u8], kind: Kind) -> Option<(BTreeMap<String, String>, u64)> 
                 let context = biolector::Context::new(&site, &device, profile, TimeZone::UTC);
                 Box::new(biolector_xt::driver(context))
             }
+            Kind::Sets => {
+                let profile = crate::profile::shipped("zenotof-7600").expect("a profile");
+                let crate::profile::Kind::Zenotof(model) = &profile.kind else { panic!("{profile:?}") };
+                let settings = zenotof::Settings::default();
+                let context = zenotof::Context::new(&site, &device, model.clone(), TimeZone::UTC, settings);
+                Box::new(zenotof::driver(context))
+            }
             _ => Box::new(echo_ms::driver(echo_ms::Context::new(&site, &device, Order::default()))),
         }
     };
@@ -119,7 +144,7 @@ fn replayed(text: &[u8], kind: Kind) -> Option<(BTreeMap<String, String>, u64)> 
     let events = String::from_utf8(out).expect("text");
     let event = |line: &str| -> serde_json::Value { serde_json::from_str(line).expect("JSON") };
     let by_id = events.lines().map(event).map(|event| (event["id"].to_string(), event["data"].to_string()));
-    Some((by_id.collect(), found.passed_over))
+    Some((by_id.collect(), found.passed_over + found.mistaken))
 }
 
 #[test]
@@ -127,6 +152,8 @@ fn a_whole_capture_has_nothing_to_pass_over() {
     let (events, passed_over) = replayed(&remote(), Kind::Remote(1 << 20)).expect("a capture");
     assert!(events.len() > 30 && passed_over == 0, "{} events, {passed_over}", events.len());
     let (_, passed_over) = replayed(&service(), Kind::Service(echo_ms::WANTED)).expect("a capture");
+    assert_eq!(passed_over, 0);
+    let (_, passed_over) = replayed(&sets(), Kind::Sets).expect("a capture");
     assert_eq!(passed_over, 0);
 }
 
@@ -148,15 +175,16 @@ proptest! {
 
     #[test]
     fn nothing_that_is_done_to_a_capture_breaks_its_replay(
-        is_remote in any::<bool>(),
+        which in 0usize..3,
         from in 0usize..4000,
         less in 0usize..4000,
         spoilt in proptest::collection::vec((0usize..30_000, any::<u8>()), 0..40),
         gone in proptest::collection::vec(0usize..400, 0..30),
     ) {
-        let (mut text, kind) = match is_remote {
-            true => (remote(), Kind::Remote(1 << 20)),
-            false => (service(), Kind::Service(echo_ms::WANTED)),
+        let (mut text, kind) = match which {
+            0 => (remote(), Kind::Remote(1 << 20)),
+            1 => (service(), Kind::Service(echo_ms::WANTED)),
+            _ => (sets(), Kind::Sets),
         };
         for (at, byte) in spoilt {
             if let Some(place) = text.get_mut(at) {
@@ -187,7 +215,7 @@ proptest! {
                 write_chunk(&mut text, at(number), way, Some(&call), 0, &piece);
             }
         }
-        for kind in [Kind::Remote(1 << 20), Kind::Service(echo_ms::WANTED)] {
+        for kind in [Kind::Remote(1 << 20), Kind::Service(echo_ms::WANTED), Kind::Sets] {
             prop_assert!(replayed(&text, kind).is_some());
         }
     }
