@@ -9,7 +9,9 @@
 
 mod asking;
 mod following;
+mod outlet;
 mod position;
+pub mod recorded;
 mod sequence;
 mod session;
 #[cfg(test)]
@@ -25,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::grpc::GrpcSettings;
 use crate::driver::service::Wanted;
+use crate::link::grpc::Tap;
 
-pub use asking::opc_status;
+pub use asking::{opc_status, unsubscribe};
 pub use position::Position;
 pub use translate::Notice;
 
@@ -48,6 +51,8 @@ pub struct Start {
     pub wanted: Wanted,
     /// Up to where it was heard.
     pub position: Option<Vec<u8>>,
+    /// What records all that passes.
+    pub tap: Option<Tap>,
 }
 
 /// By which way notifications came.

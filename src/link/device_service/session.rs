@@ -8,14 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::asking::{Server, client, opc_status, status};
-use super::following::{Following, Stop, Tell};
+use super::asking::{Heard, Server, client, opc_status, status};
+use super::following::{Following, Stop, Tell as _};
+use super::outlet::Outlet;
 use super::position::Position;
 use super::translate::Terms;
 use super::{Gone, Notified, ServiceEvent, Start, Way};
 use crate::config::grpc::GrpcSettings;
 use crate::driver::service::Wanted;
-use crate::link::grpc::{Connection, Failure, Waits, connect};
+use crate::link::grpc::{Connection, Failure, Waits, connect_with};
 
 /// Messages are acknowledged together, at most so often: until then they only wait in the server's retransmission queue.
 const ACKNOWLEDGE: Duration = Duration::from_secs(2);
@@ -32,18 +33,12 @@ const MAX_EPOCH: usize = 64;
 /// Publishing intervals between two keep-alives, and how long one may be late.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(15);
 
-impl Tell for mpsc::Sender<ServiceEvent> {
-    async fn tell(&mut self, event: ServiceEvent) -> Result<(), Gone> {
-        self.send(event).await.map_err(|_| Gone)
-    }
-}
-
 /// What a link knows from connection to connection.
 struct Session {
     settings: GrpcSettings,
     wanted: Wanted,
     position: Position,
-    outlet: mpsc::Sender<ServiceEvent>,
+    outlet: Outlet,
     durable: watch::Receiver<Option<Position>>,
     /// How long the stream may be silent.
     silence: Duration,
@@ -58,6 +53,7 @@ pub(super) async fn run(
 ) -> Result<(), Gone> {
     let position = start.position.as_deref().and_then(Position::read).unwrap_or_default();
     let (settings, wanted) = (start.settings, start.wanted);
+    let outlet = Outlet::new(outlet, start.tap);
     let silence = LONGEST_SILENCE;
     let mut session = Session { settings, wanted, position, outlet, durable, silence, is_heard: false };
     let mut waits = Waits::default();
@@ -98,11 +94,13 @@ fn items_of(wanted: &Wanted) -> u32 {
 
 impl Session {
     async fn connected(&mut self) -> Stop {
-        let connection = match connect(&self.settings).await {
+        let connection = match connect_with(&self.settings, self.outlet.tap()).await {
             Ok(connection) => connection,
             Err(failure) => return Stop::Failed(failure),
         };
-        match self.follow(&connection).await {
+        let followed = self.follow(&connection).await;
+        self.outlet.hear(None);
+        match followed {
             Ok(()) => Stop::Gone,
             Err(stop) => stop,
         }
@@ -138,10 +136,11 @@ impl Session {
             }
         }
         self.outlet.tell(ServiceEvent::Connected { place: connection.peer().to_owned() }).await?;
-        let mut stream = match stream {
+        let (mut stream, receipt) = match stream {
             Some(stream) => stream,
             None => self.subscribe(&mut server, items).await?,
         };
+        self.outlet.hear(receipt);
         self.is_heard = true;
         // Values are told when they change: what they are now is asked for, which also follows from no old one.
         let values = server.read().await?;
@@ -205,11 +204,7 @@ impl Session {
     }
 
     /// Makes a subscription, and reads from the history what came before it.
-    async fn subscribe(
-        &mut self,
-        server: &mut Server<'_>,
-        items: u32,
-    ) -> Result<tonic::Streaming<instrument_proto::device::v1::NotificationMessage>, Stop> {
+    async fn subscribe(&mut self, server: &mut Server<'_>, items: u32) -> Result<Heard, Stop> {
         let peer = server.connection.peer().to_owned();
         let made = server.subscribe().await?;
         self.check(&made, &peer)?;

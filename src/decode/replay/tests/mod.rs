@@ -1,9 +1,11 @@
+mod cuts;
+
 use std::time::Duration;
 
 use super::*;
-use crate::driver::Sees;
+use crate::driver::{Effects, Sees, StreamInput, Timer, TimerChange};
 use crate::event::device::Faulted;
-use crate::event::{Body, Event, EventSource, Key, Subject};
+use crate::event::{Body, Event, EventSource, Key, Subject, TimeQuality};
 
 /// Makes an event of every input.
 #[derive(Default)]
@@ -56,7 +58,11 @@ fn replayed(text: &str, kind: Kind) -> Result<(Vec<String>, Replayed), ReplayErr
         position: None,
     };
     let mut out = Vec::new();
-    let replayed = replay(&file, kind, Box::<Teller>::default(), &[], origin, &mut out, &mut |_, _| {})?;
+    let mut replay = Replay::new(kind, Box::new(|| Box::<Teller>::default()), &[], origin, &mut out);
+    replay.read(&file, &mut |_, _| {})?;
+    replay.end()?;
+    let replayed = replay.found();
+    drop(replay);
     let lines = String::from_utf8(out).expect("text");
     let said = |line: &str| {
         let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -66,7 +72,7 @@ fn replayed(text: &str, kind: Kind) -> Result<(Vec<String>, Replayed), ReplayErr
 }
 
 fn tap() -> Kind {
-    Kind::Stream("serial".into(), Mode::Listen { sees: Sees::Both })
+    Kind::Stream("serial", Mode::Listen { sees: Sees::Both })
 }
 
 #[test]
@@ -123,6 +129,6 @@ fn what_is_no_capture_is_refused() {
 #[test]
 fn a_host_is_not_given_what_it_wrote_itself() {
     let text = "2026-03-02T07:00:00.000000Z ! opened e\n2026-03-02T07:00:01.000000Z > 0 C0RF\n";
-    let (said, _) = replayed(text, Kind::Stream("serial".into(), Mode::Host)).expect("a capture");
+    let (said, _) = replayed(text, Kind::Stream("serial", Mode::Host)).expect("a capture");
     assert_eq!(said, ["opened e", "closed the capture ends here"]);
 }
