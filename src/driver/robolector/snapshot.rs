@@ -1,7 +1,7 @@
 //! What a line's state is between two inputs, in parts that change at different rates.
 //!
-//! `robot`: epoch, tips, plates; `balances`: the wells' volumes; `pairing`: commands whose outcome is open; `to`, `from`, `either`: bytes of
-//! frames that have no end yet. All together are at most 64 KiB: balances, which are the largest, are given up when they would not fit.
+//! `line`: epoch, tips, plates, and commands whose outcome is open; `balances`: the wells' volumes; `to`, `from`, `either`: bytes of frames that have
+//! no end yet. All together are at most 64 KiB: balances, which are the largest, are given up when they would not fit.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,16 @@ use super::volumes::Balances;
 use crate::driver::{Effects, SnapshotPart, SourceName};
 
 /// The format of all parts.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The most that all parts together may take.
 const MAX_BYTES: usize = 64 * 1024;
+
+/// Most parts are not larger.
+const USUAL_BYTES: usize = 2048;
+
+/// The wells' balances.
+const BALANCES: &str = "balances";
 
 /// Where in which epoch the line is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,16 +44,19 @@ struct Part<T> {
 
 /// What was written of each part.
 #[derive(Debug, Default)]
-pub(super) struct Written(BTreeMap<&'static str, Vec<u8>>);
+pub(super) struct Written {
+    parts: BTreeMap<&'static str, Vec<u8>>,
+    /// The balances' [`changes`](Balances::changes) and size then.
+    balances: Option<(u64, usize)>,
+}
 
 /// Reads a snapshot into a line; `false` where there is none that can be used: the line then begins anew.
 pub(super) fn read(parts: &[(String, Vec<u8>)], robot: &mut Robot, dialect: &mut Dialect, header: &mut Header) -> bool {
     let bytes = |name: &str| parts.iter().find(|(part, _)| part == name).map(|(_, bytes)| bytes.as_slice());
     let restored = (|| {
-        let (head, state): (Header, State) = part(bytes("robot")?)?;
-        let balances: Balances = part(bytes("balances")?)?;
-        let pairing = bytes("pairing")?;
-        dialect.restore(pairing).then_some((head, state, balances))
+        let (head, state, saved): (Header, State, serde_json::Value) = part(bytes("line")?)?;
+        let balances: Balances = part(bytes(BALANCES)?)?;
+        dialect.restore(&saved).then_some((head, state, balances))
     })();
     for side in ["to", "from", "either"] {
         dialect.resume(side, bytes(side).filter(|_| restored.is_some()).unwrap_or_default());
@@ -70,14 +79,18 @@ pub(super) fn read(parts: &[(String, Vec<u8>)], robot: &mut Robot, dialect: &mut
 }
 
 /// Reads one part.
-pub(super) fn part<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Option<T> {
+fn part<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Option<T> {
     let part: Part<T> = serde_json::from_slice(bytes).ok()?;
     (part.version == VERSION).then_some(part.state)
 }
 
 /// Writes one part. The state is plain data: that cannot fail; should it, the part is empty, and reading it says that there is no snapshot.
-pub(super) fn json<T: Serialize>(state: &T) -> Vec<u8> {
-    serde_json::to_vec(&Part { version: VERSION, state }).unwrap_or_default()
+fn json<T: Serialize>(state: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut bytes, &Part { version: VERSION, state }) {
+        Ok(()) => bytes,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Gives out the parts that changed.
@@ -89,24 +102,31 @@ pub(super) fn write(
     written: &mut Written,
     effects: &mut Effects,
 ) {
-    let mut parts: Vec<(&'static str, Vec<u8>)> = vec![
-        ("robot", json(&(header, &robot.state))),
-        ("balances", json(&robot.balances)),
-        ("pairing", dialect.save()),
-    ];
+    let mut parts: Vec<(&'static str, Vec<u8>)> = vec![("line", json(&(header, &robot.state, dialect.saved())))];
     parts.extend(dialect.held().map(|(side, held)| (side, held.to_vec())));
-    if parts.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > MAX_BYTES {
+    // They are the largest part, and most lines leave them as they are.
+    let balances = written.balances.filter(|(changes, _)| *changes == robot.balances.changes());
+    let mut size = balances.map_or_else(|| push(&mut parts, &robot.balances), |(_, size)| size);
+    if parts.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() + balances.map_or(0, |(_, size)| size) > MAX_BYTES {
         robot.balances.clear();
         let text = "too much is followed at once: the wells' balances begin anew".to_owned();
         effects.gaps.push((source.clone(), "state-too-large", text));
-        if let Some((_, bytes)) = parts.iter_mut().find(|(part, _)| *part == "balances") {
-            *bytes = json(&robot.balances);
-        }
+        parts.retain(|(part, _)| *part != BALANCES);
+        size = push(&mut parts, &robot.balances);
     }
+    written.balances = Some((robot.balances.changes(), size));
     for (part, bytes) in parts {
-        if written.0.get(part) != Some(&bytes) {
-            written.0.insert(part, bytes.clone());
+        if written.parts.get(part) != Some(&bytes) {
+            written.parts.entry(part).or_default().clone_from(&bytes);
             effects.snapshots.push(SnapshotPart { source: source.clone(), part, bytes });
         }
     }
+}
+
+/// Adds the balances to the parts; their size.
+fn push(parts: &mut Vec<(&'static str, Vec<u8>)>, balances: &Balances) -> usize {
+    let bytes = json(balances);
+    let size = bytes.len();
+    parts.push((BALANCES, bytes));
+    size
 }

@@ -16,9 +16,14 @@ pub(super) fn rounded(volume_ul: f64) -> f64 {
 }
 
 /// Sums by labware and well, microlitres.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Balances(BTreeMap<u8, BTreeMap<u16, f64>>);
+pub(super) struct Balances {
+    wells: BTreeMap<u8, BTreeMap<u16, f64>>,
+    /// How often they were changed.
+    #[serde(skip)]
+    changes: u64,
+}
 
 /// What became of a well's balance.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,12 +42,13 @@ impl Balances {
     /// What was in the well at first is not known. So it is over-drawn when more was taken, beyond what was put in, than
     /// a full well holds, and overfilled when more was put in than an empty one takes.
     pub fn change(&mut self, piece: u8, well: Well, volume_ul: f64, well_max_ul: Option<f64>) -> Option<Balance> {
-        let kept: usize = self.0.values().map(BTreeMap::len).sum();
+        let kept: usize = self.wells.values().map(BTreeMap::len).sum();
         let key = u16::from(well.row()) << 8 | u16::from(well.column());
-        let wells = self.0.entry(piece).or_default();
+        let wells = self.wells.entry(piece).or_default();
         if kept >= MAX_WELLS && !wells.contains_key(&key) {
             return None;
         }
+        self.changes += 1;
         let sum = wells.entry(key).or_default();
         *sum = rounded(*sum + volume_ul);
         let max = well_max_ul.unwrap_or(f64::INFINITY);
@@ -55,12 +61,19 @@ impl Balances {
 
     /// Another plate stands there.
     pub fn forget(&mut self, piece: u8) {
-        self.0.remove(&piece);
+        self.changes += 1;
+        self.wells.remove(&piece);
     }
 
     /// Forgets all; what follows counts from here.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.changes += 1;
+        self.wells.clear();
+    }
+
+    /// How often they were changed since they were made or read: as long as it is the same, so are they.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 }
 
