@@ -82,9 +82,9 @@ fn service() -> Vec<u8> {
     for number in 1..20 {
         let value = |value| Variant { value: Some(value) };
         let mut fields = vec![Variant::default(); 40];
-        fields[0] = value(variant::Value::ByteString(vec![number as u8; 200].into()));
+        fields[0] = value(variant::Value::ByteString(vec![number as u8; 200]));
         fields[1] = value(variant::Value::NodeId("ns=2;s=nothing".to_owned()));
-        let event = EventNotification { client_handle: 0, event: Some(EventFields { fields }), ..Default::default() };
+        let event = EventNotification { client_handle: 0, event: Some(EventFields { fields }) };
         let message =
             NotificationMessage { sequence_number: number as u32, events: vec![event; 12], ..Default::default() };
         write_chunk(&mut text, at(number), Direction::FromInstrument, Some("4/Publish"), 0, &piece(&message));

@@ -47,9 +47,12 @@ impl Driver for Teller {
 }
 
 fn replayed(text: &str, kind: Kind) -> Result<(Vec<String>, Replayed), ReplayError> {
+    replayed_together(&[text], kind)
+}
+
+/// Files of one recording.
+fn replayed_together(texts: &[&str], kind: Kind) -> Result<(Vec<String>, Replayed), ReplayError> {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("a.capture");
-    std::fs::write(&file, text).expect("written");
     let (site, device) = ("lab".parse().expect("a name"), "robot".parse().expect("a name"));
     let origin = Origin {
         source: EventSource::new(&site, &device),
@@ -59,7 +62,11 @@ fn replayed(text: &str, kind: Kind) -> Result<(Vec<String>, Replayed), ReplayErr
     };
     let mut out = Vec::new();
     let mut replay = Replay::new(kind, Box::new(|| Box::<Teller>::default()), &[], origin, &mut out);
-    replay.read(&file, &mut |_, _| {})?;
+    for (number, text) in texts.iter().enumerate() {
+        let file = folder.path().join(number.to_string());
+        std::fs::write(&file, text).expect("written");
+        replay.read(&file, &mut |_, _| {})?;
+    }
     replay.end()?;
     let replayed = replay.found();
     drop(replay);
@@ -102,6 +109,18 @@ fn a_capture_is_replayed_with_its_epochs_timers_and_losses() {
     let summary = replayed.to_string();
     assert!(summary.starts_with("10 events\n  device.faulted: 10\nopenings of the link: 2\n"), "{summary}");
     assert!(summary.contains("gap: 2026-03-02T07:00:20Z: 7 bytes\nunreadable: line 5: "), "{summary}");
+}
+
+#[test]
+fn the_next_file_of_a_recording_goes_on_in_its_opening() {
+    let header = "#instrumentd-capture 1 device=robot link=serial\n";
+    let first = format!("{header}2026-03-02T07:00:00.000000Z ! opened e\n2026-03-02T07:00:01.000000Z > 0 C0RF\n");
+    let second = format!("{header}2026-03-02T07:00:02.000000Z < 4 C0RFid\n");
+    let (said, replayed) = replayed_together(&[&first, &second], tap()).expect("captures");
+    let wanted = ["opened e", "ToInstrument 0 C0RF", "FromInstrument 4 C0RFid", "closed the capture ends here"];
+    assert_eq!((said.as_slice(), replayed.openings), (&wanted.map(str::to_owned)[..], 1));
+    // One in which nothing happened yet is one all the same.
+    assert!(replayed_together(&[header], tap()).is_ok());
 }
 
 #[test]
