@@ -1,7 +1,7 @@
 //! What a line's state is between two inputs, in parts that change at different rates.
 //!
-//! `line`: epoch, tips, plates, and commands whose outcome is open; `balances`: the wells' volumes; `to`, `from`, `either`: bytes of frames that have
-//! no end yet. All together are at most 64 KiB: balances, which are the largest, are given up when they would not fit.
+//! `line`: epoch, tips, plates, commands whose outcome is open, and the balances that changed last; `balances`: those of all wells, as of some changes ago,
+//! since they are many; `to`, `from`, `either`: bytes of frames that have no end yet. All together are at most 64 KiB: balances, which are the largest, are given up when they would not fit.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dialect::Dialect;
 use super::robot::{Robot, State};
-use super::volumes::Balances;
+use super::volumes::{Balances, Recent};
 use crate::driver::{Effects, SnapshotPart, SourceName};
 
 /// The format of all parts.
@@ -46,16 +46,17 @@ struct Part<T> {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     parts: BTreeMap<&'static str, Vec<u8>>,
-    /// The balances' [`changes`](Balances::changes) and size then.
-    balances: Option<(u64, usize)>,
+    /// The balances' size then.
+    balances: Option<usize>,
 }
 
 /// Reads a snapshot into a line; `false` where there is none that can be used: the line then begins anew.
 pub(super) fn read(parts: &[(String, Vec<u8>)], robot: &mut Robot, dialect: &mut Dialect, header: &mut Header) -> bool {
     let bytes = |name: &str| parts.iter().find(|(part, _)| part == name).map(|(_, bytes)| bytes.as_slice());
     let restored = (|| {
-        let (head, state, saved): (Header, State, serde_json::Value) = part(bytes("line")?)?;
-        let balances: Balances = part(bytes(BALANCES)?)?;
+        let (head, state, saved, recent): (Header, State, serde_json::Value, Recent) = part(bytes("line")?)?;
+        let mut balances: Balances = part(bytes(BALANCES)?)?;
+        balances.take_up(recent);
         dialect.restore(&saved).then_some((head, state, balances))
     })();
     for side in ["to", "from", "either"] {
@@ -102,19 +103,21 @@ pub(super) fn write(
     written: &mut Written,
     effects: &mut Effects,
 ) {
-    let mut parts: Vec<(&'static str, Vec<u8>)> = vec![("line", json(&(header, &robot.state, dialect.saved())))];
+    let mut parts: Vec<(&'static str, Vec<u8>)> = Vec::new();
+    let unchanged = written.balances.filter(|_| robot.balances.recent().is_some());
+    let mut balances = unchanged.unwrap_or_else(|| push(&mut parts, &mut robot.balances));
+    parts.push(("line", json(&(header, &robot.state, dialect.saved(), robot.balances.recent()))));
     parts.extend(dialect.held().map(|(side, held)| (side, held.to_vec())));
-    // They are the largest part, and most lines leave them as they are.
-    let balances = written.balances.filter(|(changes, _)| *changes == robot.balances.changes());
-    let mut size = balances.map_or_else(|| push(&mut parts, &robot.balances), |(_, size)| size);
-    if parts.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() + balances.map_or(0, |(_, size)| size) > MAX_BYTES {
+    let others = parts.iter().filter(|(part, _)| *part != BALANCES).map(|(_, bytes)| bytes.len()).sum::<usize>();
+    if others + balances > MAX_BYTES {
         robot.balances.clear();
         let text = "too much is followed at once: the wells' balances begin anew".to_owned();
         effects.gaps.push((source.clone(), "state-too-large", text));
-        parts.retain(|(part, _)| *part != BALANCES);
-        size = push(&mut parts, &robot.balances);
+        parts.retain(|(part, _)| *part != BALANCES && *part != "line");
+        balances = push(&mut parts, &mut robot.balances);
+        parts.push(("line", json(&(header, &robot.state, dialect.saved(), robot.balances.recent()))));
     }
-    written.balances = Some((robot.balances.changes(), size));
+    written.balances = Some(balances);
     for (part, bytes) in parts {
         if written.parts.get(part) != Some(&bytes) {
             written.parts.entry(part).or_default().clone_from(&bytes);
@@ -123,9 +126,10 @@ pub(super) fn write(
     }
 }
 
-/// Adds the balances to the parts; their size.
-fn push(parts: &mut Vec<(&'static str, Vec<u8>)>, balances: &Balances) -> usize {
+/// Adds all balances to the parts; their size.
+fn push(parts: &mut Vec<(&'static str, Vec<u8>)>, balances: &mut Balances) -> usize {
     let bytes = json(balances);
+    balances.written();
     let size = bytes.len();
     parts.push((BALANCES, bytes));
     size
