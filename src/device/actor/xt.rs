@@ -17,7 +17,7 @@ impl Actor {
         self.about_stream();
         self.driver.handle(Input::Xt(XtInput::Heard(items)), Timestamp::now(), &mut self.effects);
         self.notice_pauses();
-        self.follow_ahead(&GRPC.into(), None).await
+        self.follow(Some(&GRPC.into()), None).await
     }
 
     pub(super) async fn take_xt(&mut self, told: Told) -> Result<(), Exit> {
