@@ -94,6 +94,10 @@ async fn answer(subscriber: &Subscriber, asked: &str, nth: usize) -> Value {
     serde_json::from_slice(&found.payload).expect("JSON")
 }
 
+fn moment(text: &Value) -> jiff::Timestamp {
+    text.as_str().expect("a time").parse().expect("a time")
+}
+
 /// The events that tell of commands, without repetitions.
 fn handled(got: &[Publish]) -> Vec<Value> {
     let mut events: Vec<Value> = Vec::new();
@@ -169,7 +173,6 @@ async fn a_pause_is_ended_on_time_by_a_daemon_that_was_killed_meanwhile() {
     assert_eq!((&pause["data"]["command"], &pause["data"]["outcome"]), (&"pause".into(), &"done".into()));
     assert_eq!((&end["data"]["command"], &end["data"]["outcome"]), (&"continue".into(), &"done".into()));
     assert_eq!(end["causationid"], pause["id"]);
-    let moment = |text: &Value| text.as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
     assert!(moment(&end["time"]) >= moment(&pause["data"]["until"]), "not before its time");
     // It is known over the restart.
     subscriber.publish(&format!("{COMMANDS}/pause"), false, r#"{"max_duration_s": 15}"#, properties("p1"));
@@ -283,5 +286,44 @@ async fn a_busy_device_and_one_that_allows_nothing_answer_and_tell() {
         assert!(said["event"].is_string() && said["reason"].as_str().is_some_and(|r| r.contains("busy")), "{said}");
     }
     subscriber.until("the events", |got| handled(got).len() >= 9).await;
+    drop(running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_ends_on_time_without_the_broker_and_after_a_restart_of_the_daemon_without_it() {
+    let kept = format!("user root\n{BROKER}persistence true\npersistence_location DIR/\nmax_queued_messages 0\n");
+    let Some(mut broker) = Mosquitto::start(&kept).await else { return };
+    let instrument = instrument();
+    let subscriber = Subscriber::start(broker.port, "instrumentd/v1/lab/#", None).await;
+    let mut running = daemon(&broker, &instrument, r#"["pause"]"#);
+    until_measured(&subscriber, 0).await;
+    let (mut pauses, mut until) = (0, Vec::new());
+    for (asked, is_killed) in [("p1", false), ("p2", true)] {
+        subscriber.publish(&format!("{COMMANDS}/pause"), false, r#"{"max_duration_s": 8}"#, properties(asked));
+        let said = answer(&subscriber, asked, 0).await;
+        assert_eq!(said["outcome"], "done", "{said}");
+        until.push(moment(&said["until"]));
+        until_state(&instrument, |state| state == State::Paused).await;
+        broker.end("TERM").await;
+        if is_killed {
+            drop(running);
+            assert_eq!(instrument.state(), State::Paused);
+            running = daemon(&broker, &instrument, r#"["pause"]"#);
+        }
+        until_state(&instrument, |state| state != State::Paused).await;
+        assert!(jiff::Timestamp::now() >= until[pauses], "not before its time");
+        assert!(broker.run().await, "{}", broker.log());
+        pauses += 1;
+        subscriber.until("the end of the pause", |got| handled(got).len() >= 2 * pauses).await;
+    }
+    let events = handled(&subscriber.got());
+    for (pair, until) in events.chunks(2).zip(until) {
+        let (pause, end) = (&pair[0], &pair[1]);
+        assert_eq!((&pause["data"]["command"], &pause["data"]["outcome"]), (&"pause".into(), &"done".into()));
+        assert_eq!((&end["data"]["command"], &end["data"]["outcome"]), (&"continue".into(), &"done".into()));
+        assert!(end["data"]["broker"].is_null(), "nobody asked for it: {end}");
+        assert_eq!(end["causationid"], pause["id"]);
+        assert!(moment(&end["time"]) >= until);
+    }
     drop(running);
 }
