@@ -141,11 +141,11 @@ impl Exchange {
     pub fn submit(&self, incoming: Incoming) -> Result<(), NotTaken> {
         let mut inner = self.lock();
         let taken = match inner.desks.get_mut(&incoming.device) {
-            None => Err((incoming, NotTaken::NoDevice)),
+            None => Err((Box::new(incoming), NotTaken::NoDevice)),
             Some(desk) => desk.take(incoming).map_err(|incoming| (incoming, NotTaken::Busy)),
         };
         let result = taken.map_err(|(incoming, reason)| {
-            inner.refuse(incoming, reason);
+            inner.refuse(*incoming, reason);
             reason
         });
         drop(inner);
@@ -207,7 +207,7 @@ impl Inner {
 
 impl Desk {
     /// Takes a request, or gives it back where even those wait that are to be refused.
-    fn take(&mut self, incoming: Incoming) -> Result<(), Incoming> {
+    fn take(&mut self, incoming: Incoming) -> Result<(), Box<Incoming>> {
         let mut known = self.waiting.iter_mut().chain(&mut self.turned_away);
         if let Some(known) = known.find(|known| known.is_delivered_again_as(&incoming)) {
             // The line was cut before the first delivery could be acknowledged.
@@ -217,7 +217,7 @@ impl Desk {
         let line = match self.waiting.len() < WAITING {
             true => &mut self.waiting,
             false if self.turned_away.len() < TURNED_AWAY => &mut self.turned_away,
-            false => return Err(incoming),
+            false => return Err(Box::new(incoming)),
         };
         line.push_back(incoming);
         self.arrived.notify_one();
