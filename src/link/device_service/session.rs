@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::asking::{Server, client, opc_status, status};
 use super::following::{Following, Stop, Tell};
 use super::position::Position;
+use super::room::room;
 use super::translate::Terms;
-use super::{Gone, Notified, ServiceEvent, Start, Way};
+use super::{Gone, Notified, ServiceEvent, Start, Told, Way};
 use crate::config::grpc::GrpcSettings;
 use crate::driver::service::Wanted;
 use crate::link::grpc::{Connection, Failure, Waits, connect};
@@ -32,9 +33,22 @@ const MAX_EPOCH: usize = 64;
 /// Publishing intervals between two keep-alives, and how long one may be late.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(15);
 
-impl Tell for mpsc::Sender<ServiceEvent> {
+/// Where what is said goes, as soon as there is room for it.
+struct Outlet(mpsc::Sender<Told>);
+
+impl Outlet {
+    async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
+
+impl Tell for Outlet {
     async fn tell(&mut self, event: ServiceEvent) -> Result<(), Gone> {
-        self.send(event).await.map_err(|_| Gone)
+        let room = match &event {
+            ServiceEvent::Notified(notified) => Some(room(notified.size()).await),
+            _ => None,
+        };
+        self.0.send(Told { event, room }).await.map_err(|_| Gone)
     }
 }
 
@@ -43,7 +57,7 @@ struct Session {
     settings: GrpcSettings,
     wanted: Wanted,
     position: Position,
-    outlet: mpsc::Sender<ServiceEvent>,
+    outlet: Outlet,
     durable: watch::Receiver<Option<Position>>,
     /// How long the stream may be silent.
     silence: Duration,
@@ -53,9 +67,10 @@ struct Session {
 /// Keeps a server heard.
 pub(super) async fn run(
     start: Start,
-    outlet: mpsc::Sender<ServiceEvent>,
+    outlet: mpsc::Sender<Told>,
     durable: watch::Receiver<Option<Position>>,
 ) -> Result<(), Gone> {
+    let outlet = Outlet(outlet);
     let position = start.position.as_deref().and_then(Position::read).unwrap_or_default();
     let (settings, wanted) = (start.settings, start.wanted);
     let silence = LONGEST_SILENCE;
