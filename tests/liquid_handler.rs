@@ -177,7 +177,7 @@ async fn drops_are_told_once_over_kills_without_the_broker_and_beside_a_copy_tha
     fs::write(folder.join("report-2.csv"), other).expect("written");
     subscriber.until("what supersedes it", |got| told(got, &["transfer"]).len() == 6).await;
     let all = told(&subscriber.got(), &["transfer"]);
-    let later: Vec<&Value> = all.values().filter(|event| event["supersedes"].is_string()).collect();
+    let later: Vec<&Value> = all.values().filter(|event| event["data"]["supersedes"].is_string()).collect();
     assert_eq!(later.len(), 2, "{all:#?}");
     assert!(later.iter().all(|event| event["time"].is_string()), "{later:#?}");
     let ids: BTreeSet<&String> = first.keys().collect();
