@@ -119,7 +119,11 @@ fn the_largest_container_that_is_opened_stays_below_its_memory() {
     assert_eq!(container.defects, []);
     // All zeros: a last record that is empty.
     let [sample] = &wiff.samples[..] else { panic!("one sample: {wiff:?}") };
-    assert!(matches!(sample.scans, Err(Unknown::Malformed { what: "last record", .. })), "{:?}", sample.scans);
+    assert!(
+        matches!(&sample.scans, Err(Unknown::Malformed { what, .. }) if what == "last record"),
+        "{:?}",
+        sample.scans
+    );
     assert!(wiff.spent.bytes < 5 << 20, "{:?}", wiff.spent);
     let limits = Limits { sectors: 1 << 16, ..limits };
     let torn = read(enormous(), &limits).container.expect_err("too large");

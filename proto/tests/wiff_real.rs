@@ -174,14 +174,18 @@ fn zeros_and_foreign_data_of_the_right_size_are_noticed() {
 fn an_index_that_counts_in_another_unit_is_no_damage() {
     let (Some(bytes), Some(scan)) = (real_bytes("sciex/1hpo.wiff"), real_bytes("sciex/1hpo.wiff.scan")) else { return };
     let wiff = wiff(&bytes);
-    let scaled = |factor: &dyn Fn(usize) -> f32| {
+    let written = |value_as: &dyn Fn(usize, f32) -> [u8; 4]| {
         let mut scan = scan.clone();
         for (at, four) in scan[44..].chunks_exact_mut(4).enumerate() {
             let value = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-            four.copy_from_slice(&(value * factor(at)).to_le_bytes());
+            four.copy_from_slice(&value_as(at, value));
         }
         findings(&wiff, &scan)
     };
+    let scaled = |factor: &dyn Fn(usize) -> f32| written(&|at, value| (value * factor(at)).to_le_bytes());
+    // Nor is another way of writing numbers.
+    let whole_numbers = written(&|at, value| (value as u32 + at as u32 % 5).to_le_bytes());
+    assert!(matches!(whole_numbers[..], [Finding::Differs { binding: false, .. }]), "{whole_numbers:?}");
     let in_counts = scaled(&|_| 0.05);
     assert!(matches!(in_counts[..], [Finding::Differs { binding: false, .. }]), "{in_counts:?}");
     let garbled = scaled(&|at| 1.0 + (at % 7) as f32);

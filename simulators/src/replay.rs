@@ -61,19 +61,55 @@ pub struct Played {
     pub mistakes: Vec<(u64, Mistake)>,
 }
 
+/// Why nothing is played.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// There is no terminal to be had.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// It is a capture of something else than a line.
+    #[error("{what}, which does not go over a terminal: decode it with `instrumentd replay FILE --profile PROFILE`")]
+    NoLine {
+        /// What it is.
+        what: &'static str,
+    },
+}
+
+/// What a capture is that is none of a line: by its header, else by its first message.
+fn other_than_a_line(entries: &[Entry]) -> Option<&'static str> {
+    const GRPC: &str = "this is a capture of a gRPC service";
+    entries.iter().find_map(|entry| match entry {
+        Entry::Header(header) => match header.link.as_str() {
+            "grpc" => Some(GRPC),
+            "files" => Some("this is a capture of a folder of files"),
+            "sets" => Some("this is a capture of looks at sets of files"),
+            _ => None,
+        },
+        Entry::Chunk(Chunk { source: Some(source), .. }) => {
+            let (call, method) = source.split_once('/')?;
+            (call.parse::<u64>().is_ok() && method.starts_with(|c: char| c.is_ascii_uppercase())).then_some(GRPC)
+        }
+        _ => None,
+    })
+}
+
 /// Mistakes that are told apart; of more only the first are kept.
 const TOLD: usize = 100;
 
 /// Plays a capture to its end. `opened` and `closed` plug and unplug the terminal.
 ///
 /// # Errors
-/// [`LineError`] where there is no terminal to be had.
-pub fn play(capture: &[u8], settings: &Settings) -> Result<Played, LineError> {
+/// Where there is no terminal to be had, or it is a capture of something else than a line.
+pub fn play(capture: &[u8], settings: &Settings) -> Result<Played, PlayError> {
+    let mut played = Played::default();
+    let entries = entries(capture, &mut played);
+    if let Some(what) = other_than_a_line(&entries) {
+        return Err(PlayError::NoLine { what });
+    }
     let shared = Shared::default();
     let mut line = Line::open(&settings.link)?;
-    let mut played = Played::default();
     let mut before: Option<Timestamp> = None;
-    for entry in entries(capture, &mut played) {
+    for entry in entries {
         let (at, source) = match &entry {
             Entry::Chunk(chunk) => (chunk.at, &chunk.source),
             Entry::Note(note) => (note.at, &note.source),

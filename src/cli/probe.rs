@@ -140,5 +140,6 @@ fn settings(arguments: &Arguments) -> anyhow::Result<GrpcSettings> {
         call_timeout: GrpcSettings::CALL_TIMEOUT,
         keep_alive: GrpcSettings::KEEP_ALIVE,
         max_message: GrpcSettings::MAX_MESSAGE,
+        capture: None,
     })
 }

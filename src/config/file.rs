@@ -235,6 +235,8 @@ tables! {
         may keep_alive: Lasting<SECOND, HOUR> = "20s";
         /// The largest message that is accepted; a larger one ends the connection.
         may max_message: Size<65_536> = "16 MB";
+        /// Records every message that passes; never a token.
+        may capture: CaptureTable;
     }
 
     /// What subscribers may ask of an instrument over MQTT.
@@ -311,7 +313,7 @@ tables! {
         may poll_interval: Lasting<10, HOUR> = "250ms";
     }
 
-    /// Records what comes over a line, with times and directions, as text that `instrumentd replay` reads.
+    /// Records what comes over a link, with times and directions, as text that `instrumentd replay` reads.
     pub struct CaptureTable, unknown keys Refused {
         /// The folder for the recordings; it must be there and writable.
         must folder: FilePath;

@@ -7,9 +7,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::codes::Code;
 use super::file::GrpcTable;
+use super::links;
 use super::ports::Address;
 use super::reader::{At, Read, Reader, Value};
 use super::settings::TlsSettings;
+use super::streams::CaptureSettings;
 use super::values::{FilePath, schema};
 
 /// How a service is reached.
@@ -29,6 +31,8 @@ pub struct GrpcSettings {
     pub keep_alive: Duration,
     /// The largest message that is accepted, in bytes.
     pub max_message: usize,
+    /// Where what passes over it is recorded.
+    pub capture: Option<CaptureSettings>,
 }
 
 /// What holds where nothing else is said.
@@ -124,6 +128,7 @@ pub(super) fn grpc(table: &GrpcTable, folder: &Path, reader: &mut Reader) -> Opt
             .max_message
             .as_ref()
             .map_or(Some(GrpcSettings::MAX_MESSAGE), |at| usize::try_from(at.value.0).ok())?,
+        capture: links::capture(&table.capture, folder)?,
     })
 }
 

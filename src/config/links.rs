@@ -241,7 +241,7 @@ fn trace(table: &TraceTable, folder: &Path) -> Option<StreamSettings> {
 }
 
 /// The outer `None`: something of it is missing, which was reported.
-fn capture(table: &Option<At<CaptureTable>>, folder: &Path) -> Option<Option<CaptureSettings>> {
+pub(super) fn capture(table: &Option<At<CaptureTable>>, folder: &Path) -> Option<Option<CaptureSettings>> {
     let Some(at) = table else { return Some(None) };
     let table = &at.value;
     Some(Some(CaptureSettings {

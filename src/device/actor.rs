@@ -1,7 +1,7 @@
 //! The device actor: one task that owns one driver and its links.
 //!
-//! Input comes from a link, goes through the driver, and what comes out is committed before the next input is
-//! taken. Nothing else happens here.
+//! Input comes from a link, goes through the driver, and what comes out is committed as one. Before the next commit, and
+//! before anything is asked of an instrument, it is durable. Nothing else happens here.
 
 mod commands;
 mod files;
@@ -29,7 +29,8 @@ use super::silence::Silence;
 use super::state::Fault;
 use super::supervisor::Pulse;
 use crate::config::settings::DeviceSettings;
-use crate::driver::{Driver, Effects, Input, Request, SourceName};
+use crate::driver::biolector_xt::Ask;
+use crate::driver::{Driver, Effects, Input, Request, SnapshotPart, SourceName};
 use crate::event::Ingest;
 use crate::journal::SourceUpdate;
 
@@ -137,7 +138,10 @@ impl Actor {
             }
         };
         self.links.stop();
-        exit
+        match self.settle().await {
+            Ok(()) => exit,
+            Err(error) => error,
+        }
     }
 
     async fn take(&mut self, said: Said) -> Result<(), Exit> {
@@ -173,11 +177,33 @@ impl Actor {
         Ok(())
     }
 
-    /// Does what the driver's effects ask for.
+    /// Does what the driver's effects ask for, and waits until it is durable.
     async fn follow(&mut self, source: Option<&SourceName>, position: Option<Vec<u8>>) -> Result<(), Exit> {
+        let asked = self.collect(source, position);
+        self.commit().await?;
+        self.ask(asked);
+        Ok(())
+    }
+
+    /// The same without waiting for the disk where nothing rests on it: the next input may be decoded meanwhile.
+    async fn follow_ahead(&mut self, source: &SourceName, position: Option<Vec<u8>>) -> Result<(), Exit> {
+        let asked = self.collect(Some(source), position);
+        if !asked.is_nothing() {
+            self.commit().await?;
+            self.ask(asked);
+            return Ok(());
+        }
+        let _waiting = self.pulse.waiting();
+        let committed = self.record.hand_over().await?;
+        self.committed(committed);
+        Ok(())
+    }
+
+    /// Collects what is to be committed of the driver's effects; gives what is asked for.
+    fn collect(&mut self, source: Option<&SourceName>, position: Option<Vec<u8>>) -> Asked {
         let device = &self.settings.id;
         let effects = &mut self.effects;
-        let (mut sends, mut rereads, mut asked, mut questions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut rereads, mut asked) = (Vec::new(), Asked::default());
         for (source, refusal) in effects.refused.drain(..) {
             tracing::warn!(%device, %source, code = refusal.code, reason = %refusal.reason, remedy = %refusal.remedy, "A source is refused.");
             let fault = Fault {
@@ -196,9 +222,9 @@ impl Actor {
         for request in effects.requests.drain(..) {
             match request {
                 Request::Reread(source) => rereads.push(source),
-                Request::Send { source, bytes } => sends.push((source, bytes)),
-                Request::Ask(ask) => questions.push(ask),
-                request => asked.push(request),
+                Request::Send { source, bytes } => asked.sends.push((source, bytes)),
+                Request::Ask(ask) => asked.questions.push(ask),
+                request => asked.of_sets.push(request),
             }
         }
         for source in rereads {
@@ -209,9 +235,14 @@ impl Actor {
         }
         if let Some(source) = source.filter(|source| !self.closed.contains(*source)) {
             // Of several inputs that are committed as one, the last state of each part counts.
-            let parts: BTreeMap<_, _> =
-                effects.snapshots.drain(..).map(|part| (part.part.to_owned(), part.bytes)).collect();
-            self.record.progress(source, position, parts.into_iter().collect());
+            let mut parts: Vec<(String, Vec<u8>)> = Vec::with_capacity(effects.snapshots.len());
+            for SnapshotPart { part, bytes, .. } in effects.snapshots.drain(..) {
+                match parts.iter_mut().find(|(name, _)| name == part) {
+                    Some(earlier) => earlier.1 = bytes,
+                    None => parts.push((part.to_owned(), bytes)),
+                }
+            }
+            self.record.progress(source, position, parts);
         }
         effects.snapshots.clear();
         let now = Instant::now();
@@ -239,14 +270,16 @@ impl Actor {
             self.record.gap(&source, None, reason, text);
         }
         effects.clear();
-        self.commit().await?;
-        // What is asked of the instrument rests on what is durable.
-        sends.into_iter().for_each(|(source, bytes)| self.send(&source, bytes));
-        asked.into_iter().for_each(|request| self.ask_sets(request));
+        asked
+    }
+
+    /// Asks the links; what is asked of an instrument rests on what is durable.
+    fn ask(&mut self, asked: Asked) {
+        asked.sends.into_iter().for_each(|(source, bytes)| self.send(&source, bytes));
+        asked.of_sets.into_iter().for_each(|request| self.ask_sets(request));
         if let Some(remote) = &self.links.xt {
-            questions.into_iter().for_each(|ask| remote.link().ask(ask));
+            asked.questions.into_iter().for_each(|ask| remote.link().ask(ask));
         }
-        Ok(())
     }
 
     async fn commit_connection(
@@ -263,15 +296,28 @@ impl Actor {
         // The journal waits for room, a disk or an operator, and says so: that is a named cause and no stuck actor.
         let _waiting = self.pulse.waiting();
         let committed = self.record.commit().await?;
-        if let Some(last) = committed {
+        self.committed(committed);
+        Ok(())
+    }
+
+    /// Waits for what was handed over ahead.
+    async fn settle(&mut self) -> Result<(), Exit> {
+        let _waiting = self.pulse.waiting();
+        let committed = self.record.settle().await?;
+        self.committed(committed);
+        Ok(())
+    }
+
+    fn committed(&mut self, last_sequence: Option<u64>) {
+        if let Some(last) = last_sequence {
             self.last_sequence = last;
             // Told with the next beat, not for each commit: the events themselves tell it at once.
             self.board.update(&self.settings.id, |state| std::mem::take(&mut state.silent));
         }
-        Ok(())
     }
 
     async fn beat(&mut self) -> Result<(), Exit> {
+        self.settle().await?;
         if self.last_input.elapsed() > self.settings.profile.silence {
             self.board.update(&self.settings.id, |state| !std::mem::replace(&mut state.silent, true));
         }
@@ -296,6 +342,20 @@ impl Actor {
             state.last_error = Some(Fault { text, remedy, at: Timestamp::now() });
             true
         });
+    }
+}
+
+/// What a driver asks of its links.
+#[derive(Default)]
+struct Asked {
+    sends: Vec<(SourceName, Vec<u8>)>,
+    of_sets: Vec<Request>,
+    questions: Vec<Ask>,
+}
+
+impl Asked {
+    fn is_nothing(&self) -> bool {
+        self.sends.is_empty() && self.of_sets.is_empty() && self.questions.is_empty()
     }
 }
 

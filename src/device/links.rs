@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::actor::Line;
 use crate::driver::SourceName;
 use crate::driver::biolector_xt::Heard;
-use crate::link::biolector_xt::{XtEvent, XtLink};
+use crate::link::biolector_xt::{Told, XtEvent, XtLink};
 use crate::link::device_service::{ServiceEvent, ServiceInlet, ServiceLink};
 use crate::link::files::{FileLink, LinkEvent, LinkStatus};
 use crate::link::filesets::{FileSetLink, SetEvent};
@@ -29,7 +29,7 @@ pub enum Said {
     /// The remote interface of a BioLector XT: all that its stream said meanwhile.
     Heard(Vec<Heard>),
     /// Anything else of it.
-    Xt(XtEvent),
+    Xt(Told),
 }
 
 /// The links that a device has.
@@ -52,9 +52,9 @@ pub struct Links {
 /// The remote interface of a BioLector XT.
 pub struct Remote {
     link: XtLink,
-    events: mpsc::Receiver<XtEvent>,
+    events: mpsc::Receiver<Told>,
     /// What was taken out of the channel and belongs to the next input.
-    next: Option<XtEvent>,
+    next: Option<Told>,
 }
 
 /// Items of the stream that are given to the driver at once, and committed as one.
@@ -62,7 +62,7 @@ const TOGETHER: usize = 1024;
 
 impl Remote {
     /// The link with what it says.
-    pub fn new((link, events): (XtLink, mpsc::Receiver<XtEvent>)) -> Self {
+    pub fn new((link, events): (XtLink, mpsc::Receiver<Told>)) -> Self {
         Self { link, events, next: None }
     }
 
@@ -81,11 +81,11 @@ impl Remote {
                 Poll::Pending => return Poll::Pending,
             },
         };
-        let XtEvent::Heard(first) = first else { return Poll::Ready(Some(Said::Xt(first))) };
-        let mut heard = vec![first];
+        let Told { at, event: XtEvent::Heard(update) } = first else { return Poll::Ready(Some(Said::Xt(first))) };
+        let mut heard = vec![Heard { at, update }];
         while heard.len() < TOGETHER {
             match self.events.try_recv() {
-                Ok(XtEvent::Heard(item)) => heard.push(item),
+                Ok(Told { at, event: XtEvent::Heard(update) }) => heard.push(Heard { at, update }),
                 Ok(other) => {
                     self.next = Some(other);
                     break;

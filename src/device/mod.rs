@@ -19,4 +19,4 @@ pub use exit::Exit;
 pub use preview::Preview;
 pub use record::Store;
 pub use state::{DeviceState, Fault, Found};
-pub use supervisor::{Plan, Supervised, driver_of, supervise};
+pub use supervisor::{Plan, Supervised, driver_of, sets, supervise};

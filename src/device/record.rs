@@ -13,7 +13,7 @@ use super::preview::Preview;
 use crate::driver::SourceName;
 use crate::event::envelope::Origin;
 use crate::event::{Body, DeviceId, Event, Ingest, Key, Prepared, Subject, TimeQuality, Way, device};
-use crate::journal::{Batch, Closed, Journal, SourceUpdate};
+use crate::journal::{Batch, Closed, Journal, OnItsWay, SourceUpdate};
 
 /// Where batches go.
 #[derive(Clone)]
@@ -56,6 +56,8 @@ pub struct Record {
     device: DeviceId,
     origin: Origin,
     batch: Batch,
+    /// What was handed over and is not known to be durable yet: one batch at most.
+    on_its_way: Option<OnItsWay>,
     own: OwnEvents,
 }
 
@@ -64,7 +66,7 @@ impl Record {
     pub fn new(store: Store, device: DeviceId, origin: Origin, own: Option<&[u8]>) -> Self {
         let own = own.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
         let batch = Batch::new(device.clone(), FILES.into());
-        Self { store, device, origin, batch, own }
+        Self { store, device, origin, batch, on_its_way: None, own }
     }
 
     /// Says which link the next sources belong to. What was collected for another one must be committed before.
@@ -207,7 +209,8 @@ impl Record {
     }
 
     /// The last committed snapshot of a source.
-    pub async fn snapshot(&self, source: &SourceName) -> Result<Vec<(String, Vec<u8>)>, Exit> {
+    pub async fn snapshot(&mut self, source: &SourceName) -> Result<Vec<(String, Vec<u8>)>, Exit> {
+        self.settle().await?;
         let (store, device, source) = (self.store.clone(), self.device.clone(), source.clone());
         let link = self.batch.link.clone();
         let read = move || match store {
@@ -226,32 +229,47 @@ impl Record {
         journal.device(&self.device)?.first_available_sequence
     }
 
-    /// Whether nothing was collected.
+    /// Whether nothing is collected that was not handed over.
     pub fn is_empty(&self) -> bool {
         self.batch.events.is_empty() && self.batch.sources.is_empty() && self.batch.notes.is_empty()
     }
 
-    /// Commits what was collected; gives the device's last sequence.
+    /// Commits what was collected, and waits until it is durable; gives the device's last sequence.
     pub async fn commit(&mut self) -> Result<Option<u64>, Exit> {
+        let before = self.hand_over().await?;
+        Ok(self.settle().await?.or(before))
+    }
+
+    /// Hands what was collected to the journal, once what was handed over before is durable; gives the device's last sequence as of then.
+    ///
+    /// So an instrument's next words are decoded while the disk still writes the last ones, and what is not durable is never more than one batch.
+    pub async fn hand_over(&mut self) -> Result<Option<u64>, Exit> {
+        let last = self.settle().await?;
         if self.is_empty() {
-            return Ok(None);
+            return Ok(last);
         }
         let next = Batch::new(self.device.clone(), self.batch.link.clone());
         let batch = std::mem::replace(&mut self.batch, next);
         match &self.store {
-            Store::Journal(journal) => match journal.commit(batch).await {
-                Ok(committed) => Ok(Some(committed.last_sequence)),
-                Err(Closed) => Err(Exit::JournalClosed),
-            },
+            Store::Journal(journal) => {
+                self.on_its_way = Some(journal.hand_over(batch).await.map_err(|Closed| Exit::JournalClosed)?);
+            }
             Store::Print(preview) => {
                 let preview = preview.clone();
                 tokio::task::spawn_blocking(move || preview.print(&batch.events))
                     .await
                     .map_err(|error| Exit::Panicked(error.to_string()))?
                     .map_err(|error| Exit::Unreadable(error.to_string()))?;
-                Ok(None)
             }
         }
+        Ok(last)
+    }
+
+    /// Waits until all that was handed over is durable; gives the device's last sequence, where something was.
+    pub async fn settle(&mut self) -> Result<Option<u64>, Exit> {
+        let Some(batch) = self.on_its_way.take() else { return Ok(None) };
+        let committed = batch.durable().await.map_err(|Closed| Exit::JournalClosed)?;
+        Ok(Some(committed.last_sequence))
     }
 }
 

@@ -321,12 +321,15 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
         links.files = Some((crate::link::files::spawn(start, sender), events));
     }
     if let (Some(grpc), Kind::EchoMs(_)) = (settings.grpc.clone(), &settings.profile.kind) {
-        let start =
-            device_service::Start { settings: grpc, wanted: driver::echo_ms::WANTED, position: kept.service.take() };
+        let (wanted, position) = (driver::echo_ms::WANTED, kept.service.take());
+        let tap = device_service::recorded::tap(&grpc, &settings.id);
+        let start = device_service::Start { settings: grpc, wanted, position, tap };
         links.service = Some(device_service::spawn(start));
     }
     if let (Some(grpc), Kind::Biolector(profile)) = (settings.grpc.clone(), &settings.profile.kind) {
-        links.xt = Some(Remote::new(biolector_xt::spawn(biolector_xt::Start { settings: grpc, live: profile.live })));
+        let tap = biolector_xt::recorded::tap(&grpc, &settings.id);
+        let start = biolector_xt::Start { settings: grpc, live: profile.live, tap };
+        links.xt = Some(Remote::new(biolector_xt::spawn(start)));
     }
     if let Some(mut stream) = settings.stream.clone() {
         if is_dry && stream.mode == Mode::Host {
@@ -347,7 +350,7 @@ fn open_links(settings: &DeviceSettings, kept: &mut Kept, is_dry: bool) -> Links
 }
 
 /// How a file-set link looks at its trees.
-fn sets(settings: &DeviceSettings, files: FilesSettings) -> filesets::SetsSettings {
+pub fn sets(settings: &DeviceSettings, files: FilesSettings) -> filesets::SetsSettings {
     let said = settings.acquisitions.clone();
     let first = filesets::Root { name: said.name.into(), folder: files.folder, base: said.public.map(Into::into) };
     let others = said.roots.into_iter().map(|root| filesets::Root {

@@ -151,13 +151,7 @@ impl Bench {
         let link = settings.link();
         let position = journal.sources(&device.id, link).expect("sources").pop().map(|stored| stored.position);
         let own = journal.note(&device.id, "own-events").expect("a note");
-        let origin = Origin {
-            source: EventSource::new(&self.settings.site, &device.id),
-            partition: device.id.clone(),
-            ingest: Ingest::Live,
-            position: None,
-        };
-        let record = Record::new(Store::Journal(journal.clone()), device.id.clone(), origin, own.as_deref());
+        let record = record(&self.settings, journal, own.as_deref());
         let line = Line::new(link, position.as_deref());
         let start = Start {
             device: device.id.clone(),
@@ -205,6 +199,18 @@ impl Bench {
         }
         self.recorded()
     }
+}
+
+/// The record of the first device.
+fn record(settings: &Settings, journal: &Journal, own: Option<&[u8]>) -> Record {
+    let device = settings.devices[0].id.clone();
+    let origin = Origin {
+        source: EventSource::new(&settings.site, &device),
+        partition: device.clone(),
+        ingest: Ingest::Live,
+        position: None,
+    };
+    Record::new(Store::Journal(journal.clone()), device, origin, own)
 }
 
 fn words(event: &Value) -> String {
@@ -341,6 +347,24 @@ async fn what_was_dropped_is_a_gap_and_no_frame_is_made_of_its_edges() {
     let state = bench.board.device(&bench.settings.devices[0].id).expect("a state");
     assert_eq!(state.watching.as_deref(), Some("as a tap of commands only: outcomes are unknown"));
     bench.stop().await;
+}
+
+#[tokio::test]
+async fn of_what_is_handed_over_no_more_than_one_batch_is_not_durable_and_none_after_settling() {
+    let bench = Bench::new("serial.port = \"port\"");
+    let journal = Journal::open(&bench.settings.journal, &[]).expect("a journal");
+    let mut record = record(&bench.settings, &journal, None);
+    let device = bench.settings.devices[0].id.clone();
+    let durable = || journal.devices().first().map_or(0, |device| device.last_sequence);
+    for handed_over in 1..=50 {
+        record.gap(&"serial".into(), None, "lost-reply", format!("gap {handed_over}"));
+        let before = (handed_over > 1).then_some(handed_over - 1);
+        assert_eq!(record.hand_over().await.expect("the journal is open"), before);
+        assert!(record.is_empty() && durable() >= handed_over - 1);
+    }
+    assert_eq!(record.settle().await.expect("the journal is open"), Some(50));
+    assert_eq!(record.settle().await.expect("the journal is open"), None);
+    assert_eq!(journal.rows_after(&device, 0, 100).expect("rows").len(), 50);
 }
 
 #[tokio::test]

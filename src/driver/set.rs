@@ -38,7 +38,7 @@ pub enum SetInput<'a> {
 }
 
 /// A set as it was found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Observation {
     /// What the names of its files have in common.
     pub stem: String,
@@ -62,7 +62,7 @@ pub struct Observation {
 }
 
 /// What was found in a `.wiff.scan`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScanSeen {
     /// What is wrong with it, or not yet right; nothing when it is whole as far as it was looked at.
     pub findings: Vec<scan::Finding>,
@@ -71,7 +71,7 @@ pub struct ScanSeen {
 }
 
 /// A member as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MemberSeen {
     /// What it is.
     pub kind: Member,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use crate::driver::SourceName;
 use crate::event::{DeviceId, Prepared};
@@ -80,6 +81,18 @@ pub struct Committed {
     pub revised: u64,
     /// The device's last sequence now; 0 where it has none.
     pub last_sequence: u64,
+}
+
+/// A batch that the writer has. Dropped before the writer began with it, it is not committed.
+#[derive(Debug)]
+#[must_use = "a batch that nobody waits for may not be committed"]
+pub struct OnItsWay(pub(super) oneshot::Receiver<Committed>);
+
+impl OnItsWay {
+    /// Resolves when the batch is durable.
+    pub async fn durable(self) -> Result<Committed, Closed> {
+        self.0.await.map_err(|_| Closed)
+    }
 }
 
 /// A stored event, ready to be published.

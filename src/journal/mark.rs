@@ -5,7 +5,7 @@
 //! backup for instance, and gives sequences a second time. It gets a new id, so that subscribers can tell.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -66,7 +66,6 @@ impl MarkFile {
 
     /// Always the same length, so that no rest of a longer text is left.
     fn write(&mut self, mark: Mark) -> std::io::Result<()> {
-        self.file.rewind()?;
-        self.file.write_all(format!("{} {:020}\n", mark.journal, mark.events).as_bytes())
+        self.file.write_all_at(format!("{} {:020}\n", mark.journal, mark.events).as_bytes(), 0)
     }
 }

@@ -42,7 +42,7 @@ use uuid::Uuid;
 use crate::config::settings::JournalSettings;
 use crate::event::DeviceId;
 
-pub use batch::{Batch, Closed, Committed, DeviceStatus, Row, SourceUpdate, StoredSource, Usage};
+pub use batch::{Batch, Closed, Committed, DeviceStatus, OnItsWay, Row, SourceUpdate, StoredSource, Usage};
 pub use check::{Findings, Readable, Survey};
 pub use condition::{Condition, Trouble};
 pub use desk::{Desk, DeskError};
@@ -133,10 +133,14 @@ impl Journal {
     /// Waits while the journal or the disk is full, read-only or failing; [`Journal::condition`] says so meanwhile. When
     /// the returned future is dropped before the writer began with the batch, the batch is not committed.
     pub async fn commit(&self, batch: Batch) -> Result<Committed, Closed> {
+        self.hand_over(batch).await?.durable().await
+    }
+
+    /// Hands a batch to the writer, as soon as there is room for it; [`OnItsWay::durable`] tells when it is committed.
+    pub async fn hand_over(&self, batch: Batch) -> Result<OnItsWay, Closed> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::new(batch, reply);
-        self.shared().queue.push(command).await?;
-        answer.await.map_err(|_| Closed)
+        self.shared().queue.push(Command::new(batch, reply)).await?;
+        Ok(OnItsWay(answer))
     }
 
     /// Notes that `broker` has everything of `device` up to and with `sequence`. Never blocks; becomes durable

@@ -5,6 +5,7 @@
 //! next to each other, apart from those that seldom change.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use rusqlite::{Connection, params};
 
@@ -29,6 +30,8 @@ const INSERT: &str = "INSERT INTO sources(number, device, link, source, part, va
 #[derive(Default)]
 pub(super) struct Places {
     known: HashMap<String, Place>,
+    /// The name that is looked up.
+    key: String,
 }
 
 struct Place {
@@ -49,8 +52,10 @@ impl Places {
     /// Writes a value, wherever it stands.
     pub(super) fn put(&mut self, connection: &Connection, name: Name<'_>, value: &[u8]) -> rusqlite::Result<()> {
         let Name { device, link, source, part } = name;
-        let key = format!("{device}\0{link}\0{source}\0{part}");
-        if let Some(place) = self.known.get_mut(&key) {
+        self.key.clear();
+        // Into memory: that cannot fail.
+        let _ = write!(self.key, "{device}\0{link}\0{source}\0{part}");
+        if let Some(place) = self.known.get_mut(&self.key) {
             place.changes = place.changes.saturating_add(1);
             if place.changes == OFTEN && place.number >= SELDOM {
                 let mut statement = connection.prepare_cached(MOVE)?;
@@ -66,7 +71,7 @@ impl Places {
         if self.known.len() >= KNOWN {
             self.known.clear();
         }
-        self.known.insert(key, Place { number, changes: 0 });
+        self.known.insert(self.key.clone(), Place { number, changes: 0 });
         Ok(())
     }
 

@@ -15,4 +15,5 @@ pub mod grpc;
 pub mod name;
 mod outlet;
 mod place;
+pub mod recorder;
 pub mod stream;

@@ -3,6 +3,7 @@
 pub mod biolector;
 pub mod capture;
 pub mod echo;
+pub mod grpc;
 pub mod lines;
 pub mod star;
 pub mod tecan;

@@ -11,7 +11,8 @@ use super::pace;
 
 /// Plays a capture back over a pseudo-terminal, as the line was: with its silences, hang-ups and damage.
 ///
-/// The format is described in docs/capture-format.md. It is text: cut out what matters, and add remarks.
+/// The format is described in docs/capture-format.md. It is text: cut out what matters, and add remarks. Captures of gRPC
+/// services, of folders and of file sets have no line: `instrumentd replay` decodes them.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -73,7 +74,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         wait_for_reader: !arguments.unheard,
     };
     eprintln!("playing on {}", settings.link.display());
-    let played = play(&capture, &settings)?;
+    let played = play(&capture, &settings).with_context(|| arguments.file.display().to_string())?;
     for (line, mistake) in &played.mistakes {
         eprintln!("{}:{line}: {mistake}", arguments.file.display());
     }

@@ -45,3 +45,27 @@ fn one_direction_can_be_played_alone() {
     assert_eq!(played(Which::ToInstrument).0, [b"C0QMid0001\r\n".to_vec()]);
     assert_eq!(played(Which::FromInstrument).0, [b"C0QMid00".to_vec(), b"\x00\xff".to_vec()]);
 }
+
+#[test]
+fn what_never_went_over_a_line_is_refused_and_it_is_said_what_to_do() {
+    let (_kept, folder) = ear::folder();
+    let settings = Settings {
+        link: folder.join("line"),
+        which: Which::Both,
+        source: None,
+        pace: Pace::Max,
+        wait_for_reader: true,
+    };
+    let header = |link: &str| format!("#instrumentd-capture 1 device=xt-1 link={link}\n");
+    let message = "2026-03-02T07:00:00.000000Z < @3/StatusUpdateStream 0 \\x00\\x00\\x00\\x00\\x00\n".to_owned();
+    for (capture, what) in [
+        (header("grpc"), "a gRPC service"),
+        (message, "a gRPC service"),
+        (header("files"), "a folder of files"),
+        (header("sets"), "sets of files"),
+    ] {
+        let error = play(capture.as_bytes(), &settings).expect_err("no line").to_string();
+        assert!(error.contains(what) && error.contains("`instrumentd replay FILE --profile PROFILE`"), "{error}");
+    }
+    assert!(!folder.join("line").exists(), "nothing was opened");
+}

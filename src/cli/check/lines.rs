@@ -151,7 +151,8 @@ fn readable(what: &str, path: &Path, absent: Code) -> Vec<Finding> {
     }
 }
 
-fn folder(device: &str, folder: &Path) -> Vec<Finding> {
+/// Whether recordings of `device` can be put into this folder.
+pub(super) fn folder(device: &str, folder: &Path) -> Vec<Finding> {
     if folder.is_dir() && rustix::fs::access(folder, Access::WRITE_OK).is_ok() {
         return Vec::new();
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::lines;
 use super::surroundings::{Finding, Probe};
 use crate::config::codes::Code;
 use crate::config::file::GrpcTable;
@@ -31,4 +32,13 @@ pub(super) fn probe(device: &str, table: &At<GrpcTable>, settings: &GrpcSettings
         vec![finding]
     });
     Probe { place, ask, silent }
+}
+
+/// Whether what passes can be recorded where the configuration says so.
+pub(super) fn recording(device: &str, table: &At<GrpcTable>, settings: &GrpcSettings) -> Option<Probe> {
+    let (device, capture) = (device.to_owned(), settings.capture.clone()?);
+    let place = table.value.capture.as_ref()?.span.clone();
+    let message = format!("the folder for recordings of `{device}` does not answer");
+    let silent = Finding::new(Code::FileUnusable, message, "is it on a network mount that is gone?");
+    Some(Probe { place, ask: Box::new(move || lines::folder(&device, &capture.folder)), silent })
 }

@@ -55,6 +55,8 @@ pub(super) fn look(examined: &Examined, folder: &Path) -> Vec<Problem> {
                 probes.extend(service.into_iter().flat_map(|grpc| files::of_service(&grpc.value, folder)));
                 let reached = device.and_then(|device| device.grpc.as_ref());
                 probes.extend(service.zip(reached).map(|(grpc, settings)| services::probe(id, grpc, settings)));
+                probes
+                    .extend(service.zip(reached).and_then(|(grpc, settings)| services::recording(id, grpc, settings)));
             }
         }
         for (name, (_, at)) in table.brokers.iter().flat_map(|named| &named.value.entries) {

@@ -187,13 +187,13 @@ impl Actor {
         let effects = &self.effects;
         let is_worth_it = !(effects.events.is_empty() && effects.snapshots.is_empty() && effects.gaps.is_empty());
         let Some(line) = self.links.line.as_mut().filter(|_| is_worth_it) else {
-            return self.follow(Some(source), None).await;
+            return self.follow_ahead(source, None).await;
         };
         let position = position.or_else(|| {
             line.committed = last.map(|at| LinePosition { epoch: line.epoch.clone(), offset, at });
             line.position()
         });
-        self.follow(Some(source), position).await
+        self.follow_ahead(source, position).await
     }
 
     /// Hands what the driver asks for to the line.

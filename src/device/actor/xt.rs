@@ -7,9 +7,9 @@ use crate::device::exit::Exit;
 use crate::device::record::Connection;
 use crate::device::state::Fault;
 use crate::driver::biolector_xt::{GRPC, Heard, XtInput};
-use crate::driver::{FileInput, Input, SourceKind, SourceName};
+use crate::driver::{Input, SourceName};
 use crate::event::Ingest;
-use crate::link::biolector_xt::{Piece, XtEvent};
+use crate::link::biolector_xt::{Piece, Told, XtEvent};
 
 impl Actor {
     /// Gives all that the stream said to the driver and commits what follows as one.
@@ -17,18 +17,19 @@ impl Actor {
         self.about_stream();
         self.driver.handle(Input::Xt(XtInput::Heard(items)), Timestamp::now(), &mut self.effects);
         self.notice_pauses();
-        self.follow(Some(&GRPC.into()), None).await
+        self.follow_ahead(&GRPC.into(), None).await
     }
 
-    pub(super) async fn take_xt(&mut self, event: XtEvent) -> Result<(), Exit> {
+    pub(super) async fn take_xt(&mut self, told: Told) -> Result<(), Exit> {
         self.about_stream();
+        let Told { at, event } = told;
         match event {
-            XtEvent::Opened { place, epoch } => self.xt_opened(place, &epoch).await,
+            XtEvent::Opened { place, epoch } => self.xt_opened(place, &epoch, at).await,
             XtEvent::Closed { place, reason, remedy } => {
                 self.xt_lost(&place, &reason, remedy.clone());
                 self.record.connection(Connection::Disconnected, place, Some((reason.clone(), remedy))).await?;
                 self.cut = Some(reason);
-                self.feed_xt(XtInput::Closed).await
+                self.feed_xt(XtInput::Closed, at).await
             }
             XtEvent::Unreachable { place, reason, remedy } => {
                 self.xt_lost(&place, &reason, remedy.clone());
@@ -44,24 +45,18 @@ impl Actor {
                 self.record.recovered(Some(&what.into()));
                 self.commit().await
             }
-            XtEvent::Heard(item) => self.feed_xt(XtInput::Heard(&[item])).await,
-            XtEvent::Progress(progress) => self.feed_xt(XtInput::Progress(&progress)).await,
-            XtEvent::Experiments(experiments) => self.feed_xt(XtInput::Experiments(&experiments)).await,
-            XtEvent::Protocols(protocols) => self.feed_xt(XtInput::Protocols(&protocols)).await,
-            XtEvent::Values(values) => self.feed_xt(XtInput::Values(&values)).await,
-            XtEvent::Cover(cover) => self.feed_xt(XtInput::Cover(cover)).await,
-            XtEvent::Temperature(status) => self.feed_xt(XtInput::Temperature(&status)).await,
-            XtEvent::Shaker(status) => self.feed_xt(XtInput::Shaker(&status)).await,
-            XtEvent::File { source, piece } => self.take_piece(&source, piece).await,
+            XtEvent::Heard(update) => self.take_heard(&[Heard { at, update }]).await,
+            XtEvent::File { source, piece } => self.take_piece(&source, piece, at).await,
             XtEvent::Downloaded { experiment, outcome } => {
                 let outcome = outcome.and_then(|()| self.refusal.take().map_or(Ok(()), Err));
                 self.refusal = None;
-                let outcome = match &outcome {
-                    Ok(()) => Ok(()),
-                    Err(reason) => Err(reason.as_str()),
-                };
-                self.feed_xt(XtInput::Downloaded { experiment: &experiment, outcome }).await
+                let outcome = outcome.as_ref().copied().map_err(String::as_str);
+                self.feed_xt(XtInput::Downloaded { experiment: &experiment, outcome }, at).await
             }
+            answer => match answer.as_answer() {
+                Some(input) => self.feed_xt(input, at).await,
+                None => Ok(()),
+            },
         }
     }
 
@@ -70,12 +65,12 @@ impl Actor {
         self.record.ingest(Ingest::Live);
     }
 
-    async fn feed_xt(&mut self, input: XtInput<'_>) -> Result<(), Exit> {
-        self.driver.handle(Input::Xt(input), Timestamp::now(), &mut self.effects);
+    async fn feed_xt(&mut self, input: XtInput<'_>, at: Timestamp) -> Result<(), Exit> {
+        self.driver.handle(Input::Xt(input), at, &mut self.effects);
         self.follow(Some(&GRPC.into()), None).await
     }
 
-    async fn xt_opened(&mut self, place: String, epoch: &str) -> Result<(), Exit> {
+    async fn xt_opened(&mut self, place: String, epoch: &str, at: Timestamp) -> Result<(), Exit> {
         let device = self.settings.id.clone();
         tracing::info!(%device, %place, "The remote interface answers.");
         self.board.update(&device, |state| {
@@ -89,24 +84,17 @@ impl Actor {
         let snapshot = self.record.snapshot(&GRPC.into()).await?;
         let cut = self.cut.take();
         // The opening is durable before anything of it is decoded.
-        self.feed_xt(XtInput::Opened { epoch, snapshot: &snapshot, cut: cut.as_deref() }).await
+        self.feed_xt(XtInput::Opened { epoch, snapshot: &snapshot, cut: cut.as_deref() }, at).await
     }
 
     /// Gives a piece of an experiment's file to the driver. It is read from its start each time, so that nothing of it is
     /// kept but what it says.
-    async fn take_piece(&mut self, source: &SourceName, piece: Piece) -> Result<(), Exit> {
+    async fn take_piece(&mut self, source: &SourceName, piece: Piece, at: Timestamp) -> Result<(), Exit> {
         self.record.ingest(Ingest::Reconciled);
-        let input = match &piece {
-            Piece::Opened => {
-                self.refusal = None;
-                FileInput::Opened { kind: SourceKind::Export, snapshot: &[] }
-            }
-            Piece::Member { name, bytes } => FileInput::Member { name, bytes },
-            Piece::Bytes { offset, bytes } => FileInput::Bytes { offset: *offset, bytes },
-            Piece::Ended => FileInput::Ended,
-            Piece::Gone => FileInput::Gone,
-        };
-        self.driver.handle(Input::File(source, input), Timestamp::now(), &mut self.effects);
+        if matches!(piece, Piece::Opened) {
+            self.refusal = None;
+        }
+        self.driver.handle(Input::File(source, piece.input()), at, &mut self.effects);
         self.effects.snapshots.clear();
         self.effects.timers.clear();
         self.effects.requests.clear();

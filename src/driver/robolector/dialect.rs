@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize as _, Serialize};
+
 use super::outlet::Outlet;
-use super::snapshot::{json, part};
 use super::star::Star;
+use super::star_pairing::Pairing;
 use super::tecan::Tecan;
+use super::tecan_talk::Talk;
 use crate::driver::{Direction, Sees};
 use crate::profile::RobolectorProfile;
 use crate::profile::robolector;
@@ -16,6 +19,14 @@ pub(super) enum Dialect {
     /// With the silence that ends a frame; zero where it ends none.
     Star(Box<Star>, Duration),
     Tecan(Box<Tecan>),
+}
+
+/// What a snapshot keeps of a dialect.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Saved<'a> {
+    Star(&'a Pairing),
+    Tecan(&'a Talk),
 }
 
 impl Dialect {
@@ -118,25 +129,26 @@ impl Dialect {
         }
     }
 
-    pub fn save(&self) -> Vec<u8> {
+    /// What is known of commands and answers.
+    pub fn saved(&self) -> Saved<'_> {
         match self {
-            Self::Star(star, _) => json(&star.pairing),
-            Self::Tecan(tecan) => json(&tecan.talk),
+            Self::Star(star, _) => Saved::Star(&star.pairing),
+            Self::Tecan(tecan) => Saved::Tecan(&tecan.talk),
         }
     }
 
-    pub fn restore(&mut self, saved: &[u8]) -> bool {
+    pub fn restore(&mut self, saved: &serde_json::Value) -> bool {
         match self {
-            Self::Star(star, _) => part(saved).map(|pairing| star.pairing = pairing).is_some(),
-            Self::Tecan(tecan) => part(saved).map(|kept| tecan.talk = tecan.talk.resumed(kept)).is_some(),
+            Self::Star(star, _) => Pairing::deserialize(saved).map(|pairing| star.pairing = pairing).is_ok(),
+            Self::Tecan(tecan) => Talk::deserialize(saved).map(|kept| tecan.talk = tecan.talk.resumed(kept)).is_ok(),
         }
     }
 
     /// Forgets all that was paired.
     pub fn reset(&mut self) {
         match self {
-            Self::Star(star, _) => star.pairing = super::star_pairing::Pairing::default(),
-            Self::Tecan(tecan) => tecan.talk = tecan.talk.resumed(super::tecan_talk::Talk::default()),
+            Self::Star(star, _) => star.pairing = Pairing::default(),
+            Self::Tecan(tecan) => tecan.talk = tecan.talk.resumed(Talk::default()),
         }
     }
 }

@@ -50,6 +50,9 @@ struct Job {
     number: u64,
     arm: Arm,
     text: String,
+    /// What `text` says; read again of it after a restart.
+    #[serde(skip)]
+    action: Option<Action>,
     sent: Timestamp,
     offset: u64,
     access: Option<String>,
@@ -207,6 +210,7 @@ impl Pairing {
                     number,
                     arm: action.arm(),
                     text,
+                    action: Some(action),
                     sent,
                     offset: out.offset,
                     access,
@@ -380,7 +384,8 @@ impl Pairing {
 /// Hands a job whose outcome is known to the robot's model.
 fn tell(job: Job, line: Line, out: &mut Outlet<'_>) {
     let Ok(frame) = Frame::read(job.text.as_bytes(), Some(Side::Command)) else { return };
-    let Ok(Some(mut action)) = action(&frame, line.channels) else { return };
+    let known = job.action.or_else(|| action(&frame, line.channels).ok().flatten());
+    let Some(mut action) = known else { return };
     let Some(answer) = job.answer else {
         let text =
             format!("no reply to {}{} came: whether it was carried out is not known", frame.module, frame.command);

@@ -15,10 +15,24 @@ pub(super) fn rounded(volume_ul: f64) -> f64 {
     (volume_ul * 1000.0).round() / 1000.0 + 0.0
 }
 
+/// Changes that are kept beside the sums before all of these are written again.
+const MAX_RECENT: usize = 16;
+
 /// Sums by labware and well, microlitres.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Balances(BTreeMap<u8, BTreeMap<u16, f64>>);
+pub(super) struct Balances {
+    wells: BTreeMap<u8, BTreeMap<u16, f64>>,
+    /// What changed since all were written.
+    #[serde(skip)]
+    recent: Recent,
+    /// Whether more changed than `recent` says.
+    #[serde(skip)]
+    outdated: bool,
+}
+
+/// The sums of the wells that changed last.
+pub(super) type Recent = Vec<(u8, u16, f64)>;
 
 /// What became of a well's balance.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,14 +51,19 @@ impl Balances {
     /// What was in the well at first is not known. So it is over-drawn when more was taken, beyond what was put in, than
     /// a full well holds, and overfilled when more was put in than an empty one takes.
     pub fn change(&mut self, piece: u8, well: Well, volume_ul: f64, well_max_ul: Option<f64>) -> Option<Balance> {
-        let kept: usize = self.0.values().map(BTreeMap::len).sum();
+        let kept: usize = self.wells.values().map(BTreeMap::len).sum();
         let key = u16::from(well.row()) << 8 | u16::from(well.column());
-        let wells = self.0.entry(piece).or_default();
+        let wells = self.wells.entry(piece).or_default();
         if kept >= MAX_WELLS && !wells.contains_key(&key) {
             return None;
         }
         let sum = wells.entry(key).or_default();
         *sum = rounded(*sum + volume_ul);
+        match self.recent.iter().position(|(other, well, _)| (*other, *well) == (piece, key)) {
+            Some(at) => self.recent[at].2 = *sum,
+            None if self.recent.len() < MAX_RECENT => self.recent.push((piece, key, *sum)),
+            None => self.outdated = true,
+        }
         let max = well_max_ul.unwrap_or(f64::INFINITY);
         Some(Balance {
             sum_ul: *sum,
@@ -55,12 +74,32 @@ impl Balances {
 
     /// Another plate stands there.
     pub fn forget(&mut self, piece: u8) {
-        self.0.remove(&piece);
+        self.outdated = true;
+        self.wells.remove(&piece);
     }
 
     /// Forgets all; what follows counts from here.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.outdated = true;
+        self.wells.clear();
+    }
+
+    /// What changed since all were written; `None` where it was more than that.
+    pub fn recent(&self) -> Option<&Recent> {
+        (!self.outdated).then_some(&self.recent)
+    }
+
+    /// All of them are written.
+    pub fn written(&mut self) {
+        self.recent.clear();
+        self.outdated = false;
+    }
+
+    /// Takes up what changed after all were written.
+    pub fn take_up(&mut self, recent: Recent) {
+        for (piece, well, sum) in recent {
+            self.wells.entry(piece).or_default().insert(well, sum);
+        }
     }
 }
 
@@ -92,5 +131,33 @@ mod tests {
         }
         assert_eq!(kept, MAX_WELLS);
         assert!(serde_json::to_vec(&balances).expect("json").len() < 24 * 1024);
+    }
+
+    #[test]
+    fn all_balances_are_those_that_were_written_and_what_changed_since() {
+        let mut balances = Balances::default();
+        let well = |number: u16| Well::new((number / 24) as u8, (number % 24) as u8).expect("a well");
+        let (mut written, mut whole) = (Balances::default(), 0);
+        for step in 0..2000u16 {
+            balances.change((step % 3) as u8, well(step * 7 % 40), f64::from(step), None);
+            if step % 100 == 99 {
+                balances.forget((step % 3) as u8);
+            }
+            let mut read = match balances.recent().cloned() {
+                Some(recent) => {
+                    let mut read = written.clone();
+                    read.take_up(recent);
+                    read
+                }
+                None => {
+                    balances.written();
+                    (written, whole) = (balances.clone(), whole + 1);
+                    written.clone()
+                }
+            };
+            read.written();
+            assert_eq!(read.wells, balances.wells, "step {step}");
+        }
+        assert!(whole < 200, "written {whole} times");
     }
 }

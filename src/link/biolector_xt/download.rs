@@ -94,6 +94,37 @@ async fn moves(cover: &mut watch::Receiver<bool>) {
 
 /// Gives the file's pieces to the actor, waiting while it is busy.
 fn read(file: &NamedTempFile, experiment: &str, is_finished: bool, outlet: &Outlet) -> Result<(), String> {
+    let mut give = |source: &SourceName, piece: Piece| {
+        let event = XtEvent::File { source: source.clone(), piece };
+        match outlet.stop.is_cancelled() || outlet.send_blocking(event).is_err() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    read_pieces(file, experiment, is_finished, &mut give)
+}
+
+/// The same of a recorded file.
+pub(super) fn read_recorded(
+    bytes: &[u8],
+    experiment: &str,
+    is_finished: bool,
+    give: &mut dyn FnMut(&SourceName, Piece),
+) -> Result<(), String> {
+    let mut file = NamedTempFile::new().map_err(|error| format!("no temporary file can be made: {error}"))?;
+    file.write_all(bytes).map_err(|error| format!("the temporary file cannot be written: {error}"))?;
+    read_pieces(&file, experiment, is_finished, &mut |source, piece| {
+        give(source, piece);
+        ControlFlow::Continue(())
+    })
+}
+
+fn read_pieces(
+    file: &NamedTempFile,
+    experiment: &str,
+    is_finished: bool,
+    give: &mut dyn FnMut(&SourceName, Piece) -> ControlFlow<()>,
+) -> Result<(), String> {
     let mut magic = [0u8; 4];
     let mut start = file.reopen().map_err(|error| error.to_string())?;
     let is_zip = std::io::Read::read_exact(&mut start, &mut magic).is_ok() && magic.starts_with(b"PK");
@@ -102,20 +133,16 @@ fn read(file: &NamedTempFile, experiment: &str, is_finished: bool, outlet: &Outl
     }
     let id = experiment.trim().trim_start_matches('{').trim_end_matches('}').to_ascii_lowercase();
     let source: SourceName = format!("experiment/{id}").into();
-    let mut is_stopped = false;
-    let mut give = |piece: Piece| {
-        let event = XtEvent::File { source: source.clone(), piece };
-        is_stopped |= outlet.stop.is_cancelled() || outlet.events.blocking_send(event).is_err();
-        if is_stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
     let done = read_once(file.path(), FolderLayout::Results, &mut |event| match event.input {
-        FileInput::Opened { .. } => give(Piece::Opened),
-        FileInput::Member { name, bytes } => give(Piece::Member { name: name.to_owned(), bytes: bytes.to_vec() }),
-        FileInput::Bytes { offset, bytes } => give(Piece::Bytes { offset, bytes: bytes.to_vec() }),
+        FileInput::Opened { .. } => give(&source, Piece::Opened),
+        FileInput::Member { name, bytes } => {
+            give(&source, Piece::Member { name: name.to_owned(), bytes: bytes.to_vec() })
+        }
+        FileInput::Bytes { offset, bytes } => give(&source, Piece::Bytes { offset, bytes: bytes.to_vec() }),
         // One that runs has no end yet, whatever is written in it.
-        FileInput::Ended if is_finished => give(Piece::Ended),
+        FileInput::Ended if is_finished => give(&source, Piece::Ended),
         FileInput::Ended | FileInput::Head(_) | FileInput::Settled | FileInput::Gone => ControlFlow::Continue(()),
     });
-    let _ = give(Piece::Gone);
+    let _ = give(&source, Piece::Gone);
     done.map_err(|error| error.to_string())
 }

@@ -8,24 +8,30 @@
 
 mod download;
 mod order;
+mod outlet;
+pub mod recorded;
 mod session;
+mod translate;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use instrument_proto::biolector_xt::status_update_stream_response::Update;
 use instrument_proto::biolector_xt::{
     CoverState, CultivationValuesItem, ExperimentInfo, GetCurrentProgressResponse, GetShakerControlStatusResponse,
     GetTemperatureControlStatusResponse, ProtocolInfo,
 };
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::Call;
 use crate::config::settings::GrpcSettings;
-use crate::driver::SourceName;
-use crate::driver::biolector_xt::{Ask, Heard};
-use crate::link::grpc::{Failure, Kind, Waits, connect};
+use crate::driver::biolector_xt::Ask;
+use crate::driver::{FileInput, SourceKind, SourceName};
+use crate::link::grpc::{Failure, Kind, Tap, Waits, connect_with};
 use crate::profile::LiveProfile;
+use outlet::{Gone, Outlet};
 use session::Session;
 
 /// What waits between the stream and the actor.
@@ -82,8 +88,8 @@ pub enum XtEvent {
         /// Which call.
         what: &'static str,
     },
-    /// An item of the stream.
-    Heard(Heard),
+    /// What an item of the stream says.
+    Heard(Update),
     /// How far the run is.
     Progress(GetCurrentProgressResponse),
     /// The experiments.
@@ -114,6 +120,15 @@ pub enum XtEvent {
     },
 }
 
+/// What the link says, and when it came.
+#[derive(Debug)]
+pub struct Told {
+    /// When, to the microsecond.
+    pub at: Timestamp,
+    /// What.
+    pub event: XtEvent,
+}
+
 /// A piece of an experiment's file, as a file driver takes it.
 #[derive(Debug)]
 pub enum Piece {
@@ -139,6 +154,19 @@ pub enum Piece {
     Gone,
 }
 
+impl Piece {
+    /// It, for a file driver.
+    pub fn input(&self) -> FileInput<'_> {
+        match self {
+            Self::Opened => FileInput::Opened { kind: SourceKind::Export, snapshot: &[] },
+            Self::Member { name, bytes } => FileInput::Member { name, bytes },
+            Self::Bytes { offset, bytes } => FileInput::Bytes { offset: *offset, bytes },
+            Self::Ended => FileInput::Ended,
+            Self::Gone => FileInput::Gone,
+        }
+    }
+}
+
 /// What the link needs to know.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -146,6 +174,8 @@ pub struct Start {
     pub settings: GrpcSettings,
     /// How it is asked.
     pub live: LiveProfile,
+    /// What records all that passes.
+    pub tap: Option<Tap>,
 }
 
 /// The link, as its actor holds it.
@@ -179,12 +209,12 @@ impl XtLink {
 }
 
 /// Starts the link.
-pub fn spawn(start: Start) -> (XtLink, mpsc::Receiver<XtEvent>) {
+pub fn spawn(start: Start) -> (XtLink, mpsc::Receiver<Told>) {
     let (events, receiver) = mpsc::channel(WAITING);
     let (asks, questions) = mpsc::channel(ASKS);
     let (orders, given) = mpsc::channel(ORDERS);
     let stop = CancellationToken::new();
-    let outlet = Outlet { events, stop: stop.clone() };
+    let outlet = Outlet::new(events, stop.clone(), start.tap.clone());
     tokio::spawn(async move {
         let stop = outlet.stop.clone();
         stop.run_until_cancelled(follow(start, questions, given, outlet)).await;
@@ -192,29 +222,12 @@ pub fn spawn(start: Start) -> (XtLink, mpsc::Receiver<XtEvent>) {
     (XtLink { asks, orders, stop }, receiver)
 }
 
-/// Where events go.
-#[derive(Debug, Clone)]
-struct Outlet {
-    events: mpsc::Sender<XtEvent>,
-    stop: CancellationToken,
-}
-
-/// Nobody receives any more.
-#[derive(Debug)]
-struct Gone;
-
-impl Outlet {
-    async fn send(&self, event: XtEvent) -> Result<(), Gone> {
-        self.events.send(event).await.map_err(|_| Gone)
-    }
-}
-
 async fn follow(start: Start, mut asks: mpsc::Receiver<Ask>, mut orders: mpsc::Receiver<Order>, outlet: Outlet) {
     let place: Arc<str> = start.settings.endpoint().into();
     let mut waits = Waits::default();
     let mut memory = session::Memory::default();
     loop {
-        let failure = match connect(&start.settings).await {
+        let failure = match connect_with(&start.settings, start.tap.as_ref()).await {
             Err(failure) => failure,
             Ok(connection) => {
                 // Questions of an opening that is over mean nothing in the next.

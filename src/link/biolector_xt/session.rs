@@ -6,16 +6,16 @@ use std::time::Duration;
 use instrument_proto::biolector_xt::client::BioLectorXtRemoteControlClient;
 use instrument_proto::biolector_xt::status_update_stream_response::Update;
 use instrument_proto::biolector_xt::{CoverState, GetCurrentProgressResponse, StatusUpdateStreamResponse};
-use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::order::Order;
-use super::{Gone, Outlet, SILENT, XtEvent, download};
-use crate::driver::biolector_xt::{Ask, Heard};
-use crate::link::grpc::{Connection, Failure, Kind, Service, Waits};
+use super::outlet::{Gone, Outlet};
+use super::{SILENT, XtEvent, download};
+use crate::driver::biolector_xt::Ask;
+use crate::link::grpc::{Connection, Failure, Kind, Receipt, Service, Waits};
 use crate::profile::LiveProfile;
 
 pub(super) type Client = BioLectorXtRemoteControlClient<Service>;
@@ -38,6 +38,9 @@ pub(super) struct Ended {
     /// Whether it had been opened.
     pub was_open: bool,
 }
+
+/// What a question was answered with.
+type Answer = Vec<(XtEvent, Option<Receipt>)>;
 
 /// One question's kind; of each one is under way at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +75,7 @@ pub(super) struct Session {
     live: LiveProfile,
     outlet: Outlet,
     /// Questions under way; the count says how often each was asked again meanwhile.
-    calls: JoinSet<(Question, Result<Vec<XtEvent>, Status>)>,
+    calls: JoinSet<(Question, Result<Answer, Status>)>,
     under_way: BTreeMap<Question, bool>,
     faulted: BTreeMap<Question, bool>,
     cover_moves: watch::Sender<bool>,
@@ -122,12 +125,11 @@ impl Session {
         let (place, epoch) = (self.connection.peer().to_owned(), uuid::Uuid::now_v7().to_string());
         self.outlet.send(XtEvent::Opened { place, epoch }).await?;
         waits.reset();
-        for event in experiments {
-            self.outlet.send(event).await?;
-        }
+        self.give(experiments).await?;
         let mut client = self.client.clone();
         let mut opening = Box::pin(async move { client.status_update_stream(Request::new(())).await });
         let mut stream: Option<Streaming<StatusUpdateStreamResponse>> = None;
+        let mut receipt = None;
         let every = |duration: Duration| {
             let mut ticks = interval(duration);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -151,7 +153,10 @@ impl Session {
             };
             tokio::select! {
                 opened = &mut opening, if is_opening => match opened {
-                    Ok(opened) => stream = Some(opened.into_inner()),
+                    Ok(opened) => {
+                        receipt = Receipt::of(&opened);
+                        stream = Some(opened.into_inner());
+                    }
                     Err(status) => return Ok(self.ended(&status, true)),
                 },
                 item = item => match item {
@@ -159,7 +164,7 @@ impl Session {
                         if std::mem::take(&mut memory.stream_was_strange) {
                             self.outlet.send(XtEvent::Recovered { what: STREAM }).await?;
                         }
-                        self.heard(item).await?;
+                        self.heard(item, receipt.as_slice()).await?;
                     }
                     Ok(None) => {
                         let status = Status::unavailable("the instrument ended the stream");
@@ -220,7 +225,7 @@ impl Session {
         is_strange.then(|| faulted(what, failure))
     }
 
-    async fn heard(&mut self, item: StatusUpdateStreamResponse) -> Result<(), Gone> {
+    async fn heard(&mut self, item: StatusUpdateStreamResponse, receipt: &[Receipt]) -> Result<(), Gone> {
         self.spoke = Instant::now();
         self.went_on = false;
         // An item of a later version of the interface.
@@ -228,10 +233,32 @@ impl Session {
         if let Update::CoverState(state) = &update {
             self.cover_moves.send_replace(*state == CoverState::CovMoving as i32);
         }
-        self.outlet.send(XtEvent::Heard(Heard { at: Timestamp::now(), update })).await
+        self.outlet.take(receipt, XtEvent::Heard(update)).await
     }
 
-    async fn experiments(&self) -> Result<Vec<XtEvent>, Status> {
+    async fn give(&mut self, answer: Answer) -> Result<(), Gone> {
+        for (event, receipt) in answer {
+            match &event {
+                XtEvent::Faulted { .. } if self.faulted.insert(Question::Protocols, true).is_some() => continue,
+                XtEvent::Protocols(_) if self.faulted.remove(&Question::Protocols).is_some() => {
+                    self.outlet.send(XtEvent::Recovered { what: Question::Protocols.name() }).await?;
+                }
+                XtEvent::Progress(progress) => {
+                    let before = self.progress.replace(*progress);
+                    let place = |p: &GetCurrentProgressResponse| (p.cycle, p.current_channel, p.current_cultivation);
+                    self.went_on |= before.is_some_and(|before| place(&before) != place(progress));
+                }
+                XtEvent::Cover(cover) => {
+                    self.cover_moves.send_replace(*cover == CoverState::CovMoving);
+                }
+                _ => {}
+            }
+            self.outlet.take(receipt.as_slice(), event).await?;
+        }
+        Ok(())
+    }
+
+    async fn experiments(&self) -> Result<Answer, Status> {
         let mut client = self.client.clone();
         experiments(&mut client, &self.connection).await
     }
@@ -247,37 +274,14 @@ impl Session {
         self.calls.spawn(async move { (question, put(question, &mut client, &connection).await) });
     }
 
-    async fn answered(
-        &mut self,
-        question: Question,
-        answer: Result<Vec<XtEvent>, Status>,
-    ) -> Result<Option<Ended>, Gone> {
+    async fn answered(&mut self, question: Question, answer: Result<Answer, Status>) -> Result<Option<Ended>, Gone> {
         let again = self.under_way.remove(&question).unwrap_or(false);
         match answer {
-            Ok(events) => {
+            Ok(answer) => {
                 if self.faulted.remove(&question).is_some() {
                     self.outlet.send(XtEvent::Recovered { what: question.name() }).await?;
                 }
-                for event in events {
-                    match &event {
-                        XtEvent::Faulted { .. } if self.faulted.insert(Question::Protocols, true).is_some() => continue,
-                        XtEvent::Protocols(_) if self.faulted.remove(&Question::Protocols).is_some() => {
-                            let what = Question::Protocols.name();
-                            self.outlet.send(XtEvent::Recovered { what }).await?;
-                        }
-                        XtEvent::Progress(progress) => {
-                            let before = self.progress.replace(*progress);
-                            let place =
-                                |p: &GetCurrentProgressResponse| (p.cycle, p.current_channel, p.current_cultivation);
-                            self.went_on |= before.is_some_and(|before| place(&before) != place(progress));
-                        }
-                        XtEvent::Cover(cover) => {
-                            self.cover_moves.send_replace(*cover == CoverState::CovMoving);
-                        }
-                        _ => {}
-                    }
-                    self.outlet.send(event).await?;
-                }
+                self.give(answer).await?;
                 if again {
                     self.ask(question);
                 }
@@ -332,40 +336,40 @@ fn faulted(what: &'static str, failure: Failure) -> XtEvent {
     XtEvent::Faulted { what, text: format!("{what}: {failure}"), remedy: Some(failure.remedy) }
 }
 
-async fn experiments(client: &mut Client, connection: &Connection) -> Result<Vec<XtEvent>, Status> {
+async fn experiments(client: &mut Client, connection: &Connection) -> Result<Answer, Status> {
     let mut events = Vec::new();
     // Only for the names of runs: without them it goes on.
     match client.get_protocols(connection.call(())).await {
-        Ok(protocols) => events.push(XtEvent::Protocols(protocols.into_inner().protocols)),
+        Ok(protocols) => events.push(received(protocols)),
         Err(status) => {
             let failure = connection.failure(&status);
             match failure.kind {
-                Kind::TooLarge => events.push(faulted(Question::Protocols.name(), failure)),
+                Kind::TooLarge => events.push((faulted(Question::Protocols.name(), failure), None)),
                 // The connection is spoilt, or the other side speaks something else.
                 Kind::Malformed | Kind::Closed | Kind::Tls => return Err(status),
                 _ => {}
             }
         }
     }
-    let experiments = client.get_experiment_list(connection.call(())).await?;
-    events.push(XtEvent::Experiments(experiments.into_inner().experiments));
+    events.push(received(client.get_experiment_list(connection.call(())).await?));
     Ok(events)
 }
 
-async fn put(question: Question, client: &mut Client, connection: &Connection) -> Result<Vec<XtEvent>, Status> {
+async fn put(question: Question, client: &mut Client, connection: &Connection) -> Result<Answer, Status> {
     let request = connection.call(());
-    let event = match question {
+    let received = match question {
         Question::Experiments | Question::Protocols => return experiments(client, connection).await,
-        Question::Progress => XtEvent::Progress(client.get_current_progress(request).await?.into_inner()),
-        Question::Values => XtEvent::Values(client.get_cultivation_values(request).await?.into_inner().cultivations),
-        Question::Cover => {
-            let state = client.get_cover_state(request).await?.into_inner().cover_state;
-            XtEvent::Cover(CoverState::try_from(state).unwrap_or(CoverState::CovUnknown))
-        }
-        Question::Temperature => {
-            XtEvent::Temperature(client.get_temperature_control_status(request).await?.into_inner())
-        }
-        Question::Shaker => XtEvent::Shaker(client.get_shaker_control_status(request).await?.into_inner()),
+        Question::Progress => received(client.get_current_progress(request).await?),
+        Question::Values => received(client.get_cultivation_values(request).await?),
+        Question::Cover => received(client.get_cover_state(request).await?),
+        Question::Temperature => received(client.get_temperature_control_status(request).await?),
+        Question::Shaker => received(client.get_shaker_control_status(request).await?),
     };
-    Ok(vec![event])
+    Ok(vec![received])
+}
+
+/// What an answer says, and what stands for it in a recording.
+fn received<M: Into<XtEvent>>(answer: Response<M>) -> (XtEvent, Option<Receipt>) {
+    let receipt = Receipt::of(&answer);
+    (answer.into_inner().into(), receipt)
 }

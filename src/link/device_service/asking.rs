@@ -4,9 +4,9 @@ use instrument_proto::device::v1::device_service_client::DeviceServiceClient;
 use instrument_proto::device::v1::history_read_request::Details;
 use instrument_proto::device::v1::history_read_result::History;
 use instrument_proto::device::v1::{
-    AcknowledgeRequest, CreateSubscriptionRequest, CreateSubscriptionResponse, DataValue, GetServerStatusRequest,
-    HistoryReadRequest, HistoryReadValueId, NotificationMessage, PublishRequest, ReadEventDetails, ReadRequest,
-    RepublishRequest, ServerStatus, SubscriptionAcknowledgement, TimestampsToReturn,
+    AcknowledgeRequest, CreateSubscriptionRequest, CreateSubscriptionResponse, DataValue, DeleteSubscriptionsRequest,
+    GetServerStatusRequest, HistoryReadRequest, HistoryReadValueId, NotificationMessage, PublishRequest,
+    ReadEventDetails, ReadRequest, RepublishRequest, ServerStatus, SubscriptionAcknowledgement, TimestampsToReturn,
 };
 use instrument_proto::device::{STATUS_METADATA, StatusCode, timestamp, to_timestamp};
 use jiff::Timestamp;
@@ -15,7 +15,8 @@ use tonic::{Status, Streaming};
 use super::following::{Ask, Page};
 use super::position::Position;
 use super::translate::Terms;
-use crate::link::grpc::{Connection, Failure, Kind, Service};
+use crate::config::grpc::GrpcSettings;
+use crate::link::grpc::{Connection, Failure, Kind, Receipt, Service, connect};
 
 /// How often a server looks at its queues for us; below a second, so that an event is told within one.
 const PUBLISHING_MS: f64 = 100.0;
@@ -31,6 +32,9 @@ const TOGETHER: u32 = 64;
 
 /// Events in a page of history: each takes some kibibytes when it is decoded.
 const PAGE: u32 = 500;
+
+/// The stream of a subscription, and what stands for its messages in a recording.
+pub(super) type Heard = (Streaming<NotificationMessage>, Option<Receipt>);
 
 /// A server that can be asked.
 pub(super) struct Server<'a> {
@@ -57,6 +61,17 @@ pub(super) async fn status(connection: &Connection) -> Result<ServerStatus, Fail
     asked.map(tonic::Response::into_inner).map_err(|status| connection.failure(&status))
 }
 
+/// Gives up a subscription that nobody will hear again, as a daemon's is heard after its restart.
+///
+/// # Errors
+/// Why the server could not be told. It then keeps the subscription until its lifetime ends.
+pub async fn unsubscribe(settings: &GrpcSettings, subscription: u32) -> Result<(), Failure> {
+    let connection = connect(settings).await?;
+    let request = DeleteSubscriptionsRequest { subscription_ids: vec![subscription] };
+    let told = client(&connection).delete_subscriptions(connection.call(request)).await;
+    told.map(drop).map_err(|status| connection.failure(&status))
+}
+
 impl Server<'_> {
     /// A subscription to everything that is wanted.
     pub async fn subscribe(&mut self) -> Result<CreateSubscriptionResponse, Failure> {
@@ -74,9 +89,11 @@ impl Server<'_> {
     }
 
     /// The stream of a subscription; without a deadline.
-    pub async fn publish(&mut self, subscription: u32) -> Result<Streaming<NotificationMessage>, Status> {
+    pub async fn publish(&mut self, subscription: u32) -> Result<Heard, Status> {
         let request = PublishRequest { subscription_id: subscription, server_epoch: self.epoch.clone() };
-        Ok(self.client.publish(request).await?.into_inner())
+        let opened = self.client.publish(request).await?;
+        let receipt = Receipt::of(&opened);
+        Ok((opened.into_inner(), receipt))
     }
 
     /// The values of all variables as they are now.
@@ -88,8 +105,7 @@ impl Server<'_> {
         };
         let read = self.client.read(self.connection.call(request)).await;
         let results = read.map_err(|status| self.connection.failure(&status))?.into_inner().results;
-        let named = |(at, value): (usize, DataValue)| Some((self.terms.value_name(at)?, value));
-        Ok(results.into_iter().enumerate().filter_map(named).collect())
+        Ok(self.terms.named(results))
     }
 
     /// Says that messages up to the position's need not be kept.

@@ -9,7 +9,9 @@
 
 mod asking;
 mod following;
+mod outlet;
 mod position;
+pub mod recorded;
 mod room;
 mod sequence;
 mod session;
@@ -26,8 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::grpc::GrpcSettings;
 use crate::driver::service::Wanted;
+use crate::link::grpc::Tap;
 
-pub use asking::opc_status;
+pub use asking::{opc_status, unsubscribe};
 pub use position::Position;
 use room::Room;
 pub use translate::Notice;
@@ -50,6 +53,8 @@ pub struct Start {
     pub wanted: Wanted,
     /// Up to where it was heard.
     pub position: Option<Vec<u8>>,
+    /// What records all that passes.
+    pub tap: Option<Tap>,
 }
 
 /// By which way notifications came.

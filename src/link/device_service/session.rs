@@ -8,15 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::asking::{Server, client, opc_status, status};
-use super::following::{Following, Stop, Tell};
+use super::asking::{Heard, Server, client, opc_status, status};
+use super::following::{Following, Stop, Tell as _};
+use super::outlet::Outlet;
 use super::position::Position;
-use super::room::room;
 use super::translate::Terms;
 use super::{Gone, Notified, ServiceEvent, Start, Told, Way};
 use crate::config::grpc::GrpcSettings;
 use crate::driver::service::Wanted;
-use crate::link::grpc::{Connection, Failure, Waits, connect};
+use crate::link::grpc::{Connection, Failure, Waits, connect_with};
 
 /// Messages are acknowledged together, at most so often: until then they only wait in the server's retransmission queue.
 const ACKNOWLEDGE: Duration = Duration::from_secs(2);
@@ -32,25 +32,6 @@ const MAX_EPOCH: usize = 64;
 
 /// Publishing intervals between two keep-alives, and how long one may be late.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(15);
-
-/// Where what is said goes, as soon as there is room for it.
-struct Outlet(mpsc::Sender<Told>);
-
-impl Outlet {
-    async fn closed(&self) {
-        self.0.closed().await;
-    }
-}
-
-impl Tell for Outlet {
-    async fn tell(&mut self, event: ServiceEvent) -> Result<(), Gone> {
-        let room = match &event {
-            ServiceEvent::Notified(notified) => Some(room(notified.size()).await),
-            _ => None,
-        };
-        self.0.send(Told { event, room }).await.map_err(|_| Gone)
-    }
-}
 
 /// What a link knows from connection to connection.
 struct Session {
@@ -70,9 +51,9 @@ pub(super) async fn run(
     outlet: mpsc::Sender<Told>,
     durable: watch::Receiver<Option<Position>>,
 ) -> Result<(), Gone> {
-    let outlet = Outlet(outlet);
     let position = start.position.as_deref().and_then(Position::read).unwrap_or_default();
     let (settings, wanted) = (start.settings, start.wanted);
+    let outlet = Outlet::new(outlet, start.tap);
     let silence = LONGEST_SILENCE;
     let mut session = Session { settings, wanted, position, outlet, durable, silence, is_heard: false };
     let mut waits = Waits::default();
@@ -113,11 +94,13 @@ fn items_of(wanted: &Wanted) -> u32 {
 
 impl Session {
     async fn connected(&mut self) -> Stop {
-        let connection = match connect(&self.settings).await {
+        let connection = match connect_with(&self.settings, self.outlet.tap()).await {
             Ok(connection) => connection,
             Err(failure) => return Stop::Failed(failure),
         };
-        match self.follow(&connection).await {
+        let followed = self.follow(&connection).await;
+        self.outlet.hear(None);
+        match followed {
             Ok(()) => Stop::Gone,
             Err(stop) => stop,
         }
@@ -153,10 +136,11 @@ impl Session {
             }
         }
         self.outlet.tell(ServiceEvent::Connected { place: connection.peer().to_owned() }).await?;
-        let mut stream = match stream {
+        let (mut stream, receipt) = match stream {
             Some(stream) => stream,
             None => self.subscribe(&mut server, items).await?,
         };
+        self.outlet.hear(receipt);
         self.is_heard = true;
         // Values are told when they change: what they are now is asked for, which also follows from no old one.
         let values = server.read().await?;
@@ -220,11 +204,7 @@ impl Session {
     }
 
     /// Makes a subscription, and reads from the history what came before it.
-    async fn subscribe(
-        &mut self,
-        server: &mut Server<'_>,
-        items: u32,
-    ) -> Result<tonic::Streaming<instrument_proto::device::v1::NotificationMessage>, Stop> {
+    async fn subscribe(&mut self, server: &mut Server<'_>, items: u32) -> Result<Heard, Stop> {
         let peer = server.connection.peer().to_owned();
         let made = server.subscribe().await?;
         self.check(&made, &peer)?;

@@ -74,6 +74,11 @@ impl Terms {
         Some(Self { wanted, namespace: u16::try_from(namespace).ok()? })
     }
 
+    /// The terms of a server that was not heard saying who it is: most give the model this index.
+    pub fn usual(wanted: Wanted) -> Self {
+        Self { wanted, namespace: 2 }
+    }
+
     fn at_server(&self, node: &str) -> String {
         match node.strip_prefix("ns=2;") {
             Some(rest) => format!("ns={};{rest}", self.namespace),
@@ -112,6 +117,12 @@ impl Terms {
     /// The name of a variable by its place among the wanted ones.
     pub fn value_name(&self, at: usize) -> Option<&'static str> {
         self.wanted.values.get(at).copied()
+    }
+
+    /// Values that were asked for, with their names.
+    pub fn named(&self, values: Vec<DataValue>) -> Vec<(&'static str, DataValue)> {
+        let named = |(at, value): (usize, DataValue)| Some((self.value_name(at)?, value));
+        values.into_iter().enumerate().filter_map(named).collect()
     }
 
     /// The items of a subscription: the events first.

@@ -16,6 +16,7 @@ mod look;
 mod manifest;
 mod once;
 mod position;
+pub mod recorded;
 mod requests;
 mod roots;
 mod step;

@@ -10,6 +10,9 @@ use super::failure::Failure;
 use crate::config::grpc::GrpcSettings;
 use crate::tls;
 
+/// What stands before a token.
+const SCHEME: &str = "Bearer ";
+
 /// Puts the token of the configuration, where there is one, on each call.
 #[derive(Clone)]
 pub struct Bearer(Option<MetadataValue<Ascii>>);
@@ -31,13 +34,18 @@ impl Bearer {
             .map_err(|error| Failure::unusable(peer, &error))?
             .map_err(|error| Failure::of_file(peer, &error))?;
         let token = token.trim();
-        let mut value = match format!("Bearer {token}").parse::<MetadataValue<Ascii>>() {
+        let mut value = match format!("{SCHEME}{token}").parse::<MetadataValue<Ascii>>() {
             Ok(value) if !token.is_empty() => value,
             _ => return Err(Failure::no_token(peer, &shown)),
         };
         // Kept out of HPACK's table and of every debug print.
         value.set_sensitive(true);
         Ok(Self(Some(value)))
+    }
+
+    /// The token itself, to be kept out of recordings.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.0.as_ref()?.to_str().ok()?.strip_prefix(SCHEME)
     }
 }
 

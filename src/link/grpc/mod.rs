@@ -6,6 +6,7 @@
 mod credentials;
 mod dial;
 mod failure;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod watched;
@@ -26,6 +27,8 @@ use crate::link::backoff::Backoff;
 pub use credentials::Bearer;
 pub use dial::reach;
 pub use failure::{Failure, Kind};
+pub(crate) use tap::shown;
+pub use tap::{Receipt, Tap};
 
 /// How long the other side may take to answer that it is still there.
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
@@ -46,8 +49,8 @@ const REQUESTS: usize = 32;
 /// The first wait before connecting again, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 
-/// What a client of a service is made of: each call carries the token.
-pub type Service = InterceptedService<Channel, Bearer>;
+/// What a client of a service is made of: each call is recorded where a tap is there, and then carries the token.
+pub type Service = InterceptedService<tap::Tapped, Bearer>;
 
 /// One connection to a service. Clones share it; it is closed with the last of them.
 #[derive(Debug, Clone)]
@@ -87,6 +90,14 @@ impl Waits {
 /// Why there is no connection, and what to do. A server that refuses the client's certificate or token may say so at the first
 /// call only.
 pub async fn connect(settings: &GrpcSettings) -> Result<Connection, Failure> {
+    connect_with(settings, None).await
+}
+
+/// The same; what passes over the connection goes through `tap`.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_with(settings: &GrpcSettings, tap: Option<&Tap>) -> Result<Connection, Failure> {
     let peer: Arc<str> = settings.endpoint().into();
     let tls_end = watched::TlsEnd::default();
     let connecting = async {
@@ -103,7 +114,7 @@ pub async fn connect(settings: &GrpcSettings) -> Result<Connection, Failure> {
         Err(_) => return Err(Failure::late(&peer, settings.connect_timeout)),
     };
     Ok(Connection {
-        service: InterceptedService::new(channel, bearer),
+        service: InterceptedService::new(tap::Tapped::new(channel, tap, &bearer, settings.max_message), bearer),
         peer,
         call_timeout: settings.call_timeout,
         max_message: settings.max_message,

@@ -112,6 +112,7 @@ fn settings(port: u16, tls: Option<TlsSettings>, token_file: Option<PathBuf>) ->
         call_timeout: Duration::from_secs(10),
         keep_alive: GrpcSettings::KEEP_ALIVE,
         max_message: 65_536,
+        capture: None,
     }
 }
 

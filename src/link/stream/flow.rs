@@ -4,12 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use jiff::Timestamp;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Piece;
 use super::inlet::PIECE;
 use super::open::Incoming;
+use crate::link::recorder::now;
 
 /// The ports of a line, and which is looked at first next time, so that a busy one does not silence the other.
 pub(super) struct Ports {
@@ -46,12 +46,6 @@ impl Ports {
         }
         Poll::Pending
     }
-}
-
-/// The time, to the microsecond: as a capture writes it, so that a replay gives the same.
-pub(super) fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 /// Reads until nothing more is there or the buffer is full: a tty gives at most 4 KiB at a time.

@@ -9,7 +9,6 @@ pub mod holder;
 mod inlet;
 pub mod listen;
 pub mod open;
-pub mod recorder;
 pub mod serial;
 mod session;
 mod stamp;
@@ -32,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::streams::{Line, StreamSettings};
 use crate::driver::{Direction, Mode};
 use crate::event::DeviceId;
+use crate::link::recorder::Recorder;
 
 pub use inlet::Inlet;
 
@@ -173,7 +173,7 @@ pub fn spawn(start: Start) -> (StreamLink, Inlet) {
     let (ending, again) = (stop.clone(), Arc::new(Notify::new()));
     let bell = again.clone();
     let recorded = settings.capture.clone();
-    let recorder = recorded.and_then(|to| recorder::Recorder::start(to, start.device.as_str(), settings.link()));
+    let recorder = recorded.and_then(|to| Recorder::start(to, start.device.as_str(), settings.link(), None));
     match settings.line.clone() {
         Line::Serial { port, replies, settings: line } => {
             let opener = serial::Ports::new(port, replies, line, settings.mode, settings.direction());

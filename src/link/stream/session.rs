@@ -11,14 +11,14 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::flow::{Ports, now};
+use super::flow::Ports;
 use super::inlet::{Gone, Outlet};
 use super::open::{Duplex, Incoming, Open, OpenLine, Unreachable};
-use super::recorder::{Happening, Recorder};
 use super::worklists::Worklists;
 use super::{Origin, Piece, StreamEvent, Write};
 use crate::driver::{Direction, Mode};
 use crate::link::backoff::Backoff;
+use crate::link::recorder::{Happening, Recorder, now};
 
 /// The first wait before a line is opened again, and the longest: a replugged adapter is to be seen within two seconds,
 /// opening included.
@@ -159,7 +159,7 @@ impl<O: Open> Session<O> {
 impl<O> Session<O> {
     fn note(&mut self, kind: NoteKind, text: &str) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.record(Happening::Note { at: now(), kind, text: text.to_owned() });
+            recorder.record(Happening::Note { at: now(), source: None, kind, text: text.to_owned() });
         }
     }
 }
@@ -178,7 +178,8 @@ impl Following {
     /// Records what is about to be handed over, or written.
     fn record(&self, recorder: &mut Option<Recorder>, direction: Direction, at: Timestamp, bytes: &[u8]) {
         if let Some(recorder) = recorder {
-            recorder.record(Happening::Bytes { at, direction, offset: self.offset, bytes: bytes.to_vec() });
+            let (offset, bytes) = (self.offset, bytes.to_vec());
+            recorder.record(Happening::Bytes { at, source: None, direction, offset, bytes });
         }
     }
 

@@ -18,12 +18,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::inlet::{Gone, Outlet};
-use super::recorder::direction;
 use super::stamp::stamp;
 use super::worklists::Worklists;
 use super::{Origin, Piece, StreamEvent};
 use crate::config::streams::TraceFormat;
 use crate::driver::{Direction, Mode};
+use crate::link::recorder::direction;
 
 /// What is read at once, and the longest line: what is longer is given in parts.
 const PIECE: usize = 64 << 10;

@@ -23,7 +23,7 @@ impl<'a> Fields<'a> {
 
     /// The error that what stands here is not sound.
     pub(super) fn unsound(&self, what: &'static str, why: impl Into<String>) -> Unknown {
-        Unknown::Malformed { stream: self.stream.to_owned(), what, offset: self.at(), why: why.into() }
+        Unknown::Malformed { stream: self.stream.to_owned(), what: what.into(), offset: self.at(), why: why.into() }
     }
 
     /// The next bytes.

@@ -23,7 +23,7 @@ pub(super) fn summary<R: Read + Seek>(streams: &mut Streams<R>, stream: &str, wa
     let length = streams.length(stream)?;
     let Some(body) = length.checked_sub(PREAMBLE) else {
         let why = format!("the stream has {length} bytes");
-        return Err(Unknown::Malformed { stream: stream.to_owned(), what: "preamble", offset: 0, why });
+        return Err(Unknown::Malformed { stream: stream.to_owned(), what: "preamble".into(), offset: 0, why });
     };
     let records = body / RECORD;
     let left_over = (body % RECORD) as u8;
@@ -42,7 +42,7 @@ pub(super) fn summary<R: Read + Seek>(streams: &mut Streams<R>, stream: &str, wa
     if let Some(record) = last.filter(|last| records > 1 && last.offset == 0 && last.length == 0) {
         let at = PREAMBLE + record.number * RECORD;
         let why = "it is empty: the index is being written".to_owned();
-        return Err(Unknown::Malformed { stream: stream.to_owned(), what: "last record", offset: at, why });
+        return Err(Unknown::Malformed { stream: stream.to_owned(), what: "last record".into(), offset: at, why });
     }
     Ok(IndexSummary { records, left_over, first, last, data_length, sampled })
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::reason::{Defect, Known, Torn, Unknown};
 
 /// The generation of the container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Version {
     /// Sectors of 512 bytes, as in files of the Echo MS.
     V3,
@@ -16,7 +16,7 @@ pub enum Version {
 }
 
 /// An opened container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Container {
     /// Its generation.
     pub version: Version,
@@ -34,7 +34,7 @@ impl Container {
 }
 
 /// What the reading cost, for budgets and tests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Spent {
     /// Bytes read from the file.
     pub bytes: u64,
@@ -43,7 +43,7 @@ pub struct Spent {
 }
 
 /// A `.wiff`, as far as it can be read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Wiff {
     /// The file's length when it was read, in bytes.
     pub length: u64,
@@ -64,7 +64,7 @@ pub struct Wiff {
 }
 
 /// Where the data of the samples are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Layout {
     /// In the `.wiff.scan` beside the file.
     ScanFile,
@@ -73,7 +73,7 @@ pub enum Layout {
 }
 
 /// Stream `FileRec_Str`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FileRecord {
     /// `GUKGeneric`.
     pub kind: String,
@@ -90,7 +90,7 @@ pub struct FileRecord {
 }
 
 /// One sample (injection) of the file; on an Echo MS one whole plate run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Sample {
     /// Its number in the file, from 1.
     pub index: u16,
@@ -148,7 +148,7 @@ impl Sample {
 }
 
 /// A sample's entry in `SampleSubtree/SampleTable`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TableEntry {
     /// The start on the instrument's wall clock.
     pub local_start: DateTime,
@@ -159,16 +159,17 @@ pub struct TableEntry {
 }
 
 /// When a sample was started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Start {
     /// In UTC: the creation time of the sample's storage, to the 100 ns of the container.
     pub utc: Timestamp,
     /// The wall clock's distance from UTC: sample table minus `utc`, to the nearest quarter of an hour.
+    #[serde(with = "seconds")]
     pub offset: Known<Offset>,
 }
 
 /// Stream `SampleDABE/DATA`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Description {
     /// The sample's name.
     pub name: String,
@@ -191,7 +192,7 @@ pub struct Description {
 }
 
 /// Stream `SampleDABE/CFR_INFO`. Texts that the stream does not reach are empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Provenance {
     /// Path of the acquisition method.
     pub method_path: String,
@@ -214,7 +215,7 @@ pub struct Provenance {
 }
 
 /// The run log of a sample.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RunLog {
     /// Entries that the log declares.
     pub declared: u32,
@@ -231,7 +232,7 @@ pub struct RunLog {
 }
 
 /// An entry of the run log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LogEntry {
     /// Its number, from 1.
     pub sequence: u32,
@@ -247,7 +248,7 @@ impl LogEntry {
 }
 
 /// The mass spectrometer, as it introduces itself in the run log.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Instrument {
     /// The name in the vendor's spelling: `QTRAP 5500`, `ZenoTOF 7600 System`.
     pub name: Option<String>,
@@ -264,7 +265,7 @@ pub struct Instrument {
 }
 
 /// Which ions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Polarity {
     /// All experiments measure positive ions.
     Positive,
@@ -275,7 +276,7 @@ pub enum Polarity {
 }
 
 /// What kind of acquisition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ModeKind {
     /// Survey scans only.
     Ms1,
@@ -294,7 +295,7 @@ pub enum ModeKind {
 }
 
 /// What kind of acquisition, and in whose words.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Mode {
     /// The kind.
     pub kind: ModeKind,
@@ -310,7 +311,7 @@ impl Mode {
 }
 
 /// An isolation window in m/z.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Window {
     /// Its lower edge.
     pub lower: f64,
@@ -319,7 +320,7 @@ pub struct Window {
 }
 
 /// A record of stream `Idx`: one scan.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct IndexRecord {
     /// Its number in the index, from 0.
     pub number: u64,
@@ -336,7 +337,7 @@ pub struct IndexRecord {
 }
 
 /// What the index of a sample says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct IndexSummary {
     /// Whole records.
     pub records: u64,
@@ -360,7 +361,7 @@ impl IndexSummary {
 }
 
 /// A record and where its data really are.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SampledRecord {
     /// The record.
     pub record: IndexRecord,
@@ -369,7 +370,7 @@ pub struct SampledRecord {
 }
 
 /// The shot list of an Echo MS: stream `SampleSubtree/DabsInfo`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ShotList {
     /// The shots, in the order in which the user typed them. The order of ejection is not recorded.
     pub shots: Vec<Shot>,
@@ -383,7 +384,7 @@ impl ShotList {
 }
 
 /// One ejection that was planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Shot {
     /// As typed: `A01`, `B7 standard`, `Marker 1`.
     pub name: String,
@@ -394,8 +395,28 @@ pub struct Shot {
 }
 
 /// Stream `Wiff2SampleInfo` of a sample.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Wiff2Link {
     /// The sixteen bytes at its end, which are presumably the sample's key in the `.wiff2`; in lower-case hexadecimal digits.
     pub key: String,
+}
+
+/// An offset from UTC in seconds, for serialising.
+mod seconds {
+    use jiff::tz::Offset;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::Known;
+
+    pub fn serialize<S: Serializer>(offset: &Known<Offset>, serializer: S) -> Result<S::Ok, S::Error> {
+        offset.as_ref().map(|offset| offset.seconds()).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Known<Offset>, D::Error> {
+        match Known::<i32>::deserialize(deserializer)? {
+            Ok(seconds) => Offset::from_seconds(seconds).map(Ok).map_err(D::Error::custom),
+            Err(unknown) => Ok(Err(unknown)),
+        }
+    }
 }

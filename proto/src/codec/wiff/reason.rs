@@ -4,7 +4,7 @@
 pub type Known<T> = Result<T, Unknown>;
 
 /// Why a value is not known.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum Unknown {
     /// The container as a whole cannot be opened.
     #[error("the container cannot be opened: {0}")]
@@ -28,7 +28,7 @@ pub enum Unknown {
         /// Its path inside the container.
         stream: String,
         /// What should stand there.
-        what: &'static str,
+        what: std::borrow::Cow<'static, str>,
         /// Where in the stream.
         offset: u64,
         /// What is wrong with it.
@@ -43,7 +43,7 @@ pub enum Unknown {
 }
 
 /// Why a container cannot be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[error("{why} (at byte {offset})")]
 pub struct Torn {
     /// Where in the file the trouble is, in bytes from its start.
@@ -55,7 +55,7 @@ pub struct Torn {
 }
 
 /// Something in the container's skeleton that is damaged or not yet written, around which reading went on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[error("{what} (at byte {offset})")]
 pub struct Defect {
     /// Where in the file.

@@ -80,7 +80,7 @@ pub struct Look {
 }
 
 /// What was found there. Fewer bytes than asked for are what a shorter file gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Seen {
     /// From here.
     pub offset: u64,
@@ -89,7 +89,7 @@ pub struct Seen {
 }
 
 /// What is wrong with a `.wiff.scan`, or not yet right. No finding at all: the file is whole, as far as it was looked at.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum Finding {
     /// The file has no bytes.
     #[error("the file is empty")]

@@ -15,7 +15,7 @@ pub const PAGE: u64 = 4096;
 pub const HEAD: usize = 24;
 
 /// What can be said of a `.wiff2`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
     /// Size and bytes are those of a whole file.
     Sound,

@@ -81,6 +81,9 @@ impl World {
             self.give(&name, SetInput::Opened { snapshot: &[] });
         }
         let seen = self.observe(&name);
+        // What a capture writes of a look is all of it.
+        let written = serde_json::to_vec(&seen).expect("JSON");
+        assert_eq!(serde_json::from_slice::<Observation>(&written).expect("a look"), seen);
         self.give(&name, SetInput::Looked(&seen));
     }
 

@@ -2,9 +2,9 @@
 
 use instrument_proto::codec::capture::{Entry, NoteKind, Reader};
 
-use super::super::recorder::{Happening, Recorder};
 use super::*;
 use crate::config::streams::CaptureSettings;
+use crate::link::recorder::{Happening, Recorder};
 
 /// The files of a recording, in the order of their names.
 fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
@@ -75,11 +75,17 @@ async fn recordings_are_rotated_and_the_oldest_go() {
     let of_another = folder.path().join("robot-2.serial.20260101T000000000000.capture");
     std::fs::write(&of_another, "x").expect("written");
     let settings = CaptureSettings { folder: folder.path().to_owned(), rotate_bytes: 500, keep: 3 };
-    let mut recorder = Recorder::start(settings, "robot", "serial").expect("a recorder");
+    let mut recorder = Recorder::start(settings, "robot", "serial", None).expect("a recorder");
     for number in 0..20u64 {
         let bytes = format!("{number:0>600}").into_bytes();
         let at = Timestamp::UNIX_EPOCH;
-        recorder.record(Happening::Bytes { at, direction: Direction::Either, offset: number * 600, bytes });
+        recorder.record(Happening::Bytes {
+            at,
+            source: None,
+            direction: Direction::Either,
+            offset: number * 600,
+            bytes,
+        });
         let wanted = format!("{number:0>600}");
         // One at a time, so that each finds the file of the one before full.
         until(|| {

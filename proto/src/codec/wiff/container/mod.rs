@@ -138,7 +138,7 @@ impl<R: Read + Seek> Streams<R> {
         if length > self.stream_limit || from.checked_add(length as u64).is_none_or(|end| end > stated) {
             return Err(Unknown::Malformed {
                 stream: path.to_owned(),
-                what: "length",
+                what: "length".into(),
                 offset: from,
                 why: format!("{length} bytes were expected from here, the stream has {stated}"),
             });

@@ -166,7 +166,7 @@ fn judge_data(
     findings: &mut Vec<Finding>,
 ) {
     let (mut checked, mut differing, mut first) = (0, 0, None);
-    let mut ratios = Ratios::default();
+    let (mut ratios, mut is_understood) = (Ratios::default(), true);
     for (look, record) in scans.filter(|(look, _)| look.length > 0) {
         let Some(data) = bytes(seen, look.offset, look.length) else {
             findings.push(Finding::NotSeen { offset: look.offset, length: look.length as u64 });
@@ -178,8 +178,9 @@ fn judge_data(
             findings.push(Finding::Zeros { sample, offset: look.offset, length: look.length as u64 });
             continue;
         }
-        let Some(found) = sum(&record, data) else { continue };
+        let Some((found, are_intensities)) = sum(&record, data) else { continue };
         checked += 1;
+        is_understood &= are_intensities;
         ratios.add(found, record.tic);
         if (found - record.tic).abs() > SLACK * record.tic.abs().max(1.0) || found.is_nan() {
             differing += 1;
@@ -187,8 +188,9 @@ fn judge_data(
         }
     }
     if let Some((offset, stated, found)) = first {
-        // One factor for all of them: the index counts in another unit, and the data are its own.
-        let binding = binding && !ratios.are_one_factor();
+        // One factor for all of them: the index counts in another unit, and the data are its own. Where no scan is as the index says and what
+        // stands there cannot be intensities, the data are written in another way than this reader knows, and prove nothing.
+        let binding = binding && !ratios.are_one_factor() && (differing < checked || is_understood);
         findings.push(Finding::Differs { sample, offset, stated, found, differing, checked, binding });
     }
 }
@@ -221,15 +223,18 @@ impl Ratios {
     }
 }
 
-/// The sum of a scan's transitions; none for a scan of another kind.
-fn sum(record: &IndexRecord, data: &[u8]) -> Option<f64> {
+/// The sum of a scan's transitions, and whether all its values can be intensities; none for a scan of another kind.
+fn sum(record: &IndexRecord, data: &[u8]) -> Option<(f64, bool)> {
+    /// Counts per second: no detector gives more, and what is less is none. Whole numbers and other bytes, read as floats, are hardly ever between.
+    const INTENSITIES: std::ops::RangeInclusive<f64> = 1e-6..=1e12;
     let whole = data.len() == record.length as usize && data.len().is_multiple_of(4);
     if record.flag != 0 || !whole || !record.tic.is_finite() {
         return None;
     }
-    let values = data.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+    let values = data.chunks_exact(4).map(|four| f64::from(f32::from_le_bytes([four[0], four[1], four[2], four[3]])));
+    let are_intensities = values.clone().all(|value| value == 0.0 || INTENSITIES.contains(&value.abs()));
     // Negative values stand for transitions that were not measured in this scan; what is no number must not vanish.
-    Some(values.filter(|value| value.is_nan() || *value >= 0.0).map(f64::from).sum())
+    Some((values.filter(|value| value.is_nan() || *value >= 0.0).sum(), are_intensities))
 }
 
 /// What to look at in a sample's own stream `Scan`.

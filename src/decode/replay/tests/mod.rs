@@ -1,9 +1,11 @@
+mod cuts;
+
 use std::time::Duration;
 
 use super::*;
-use crate::driver::Sees;
+use crate::driver::{Effects, Sees, StreamInput, Timer, TimerChange};
 use crate::event::device::Faulted;
-use crate::event::{Body, Event, EventSource, Key, Subject};
+use crate::event::{Body, Event, EventSource, Key, Subject, TimeQuality};
 
 /// Makes an event of every input.
 #[derive(Default)]
@@ -45,9 +47,12 @@ impl Driver for Teller {
 }
 
 fn replayed(text: &str, kind: Kind) -> Result<(Vec<String>, Replayed), ReplayError> {
+    replayed_together(&[text], kind)
+}
+
+/// Files of one recording.
+fn replayed_together(texts: &[&str], kind: Kind) -> Result<(Vec<String>, Replayed), ReplayError> {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("a.capture");
-    std::fs::write(&file, text).expect("written");
     let (site, device) = ("lab".parse().expect("a name"), "robot".parse().expect("a name"));
     let origin = Origin {
         source: EventSource::new(&site, &device),
@@ -56,7 +61,15 @@ fn replayed(text: &str, kind: Kind) -> Result<(Vec<String>, Replayed), ReplayErr
         position: None,
     };
     let mut out = Vec::new();
-    let replayed = replay(&file, kind, Box::<Teller>::default(), &[], origin, &mut out, &mut |_, _| {})?;
+    let mut replay = Replay::new(kind, Box::new(|| Box::<Teller>::default()), &[], origin, &mut out);
+    for (number, text) in texts.iter().enumerate() {
+        let file = folder.path().join(number.to_string());
+        std::fs::write(&file, text).expect("written");
+        replay.read(&file, &mut |_, _| {})?;
+    }
+    replay.end()?;
+    let replayed = replay.found();
+    drop(replay);
     let lines = String::from_utf8(out).expect("text");
     let said = |line: &str| {
         let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -66,7 +79,7 @@ fn replayed(text: &str, kind: Kind) -> Result<(Vec<String>, Replayed), ReplayErr
 }
 
 fn tap() -> Kind {
-    Kind::Stream("serial".into(), Mode::Listen { sees: Sees::Both })
+    Kind::Stream("serial", Mode::Listen { sees: Sees::Both })
 }
 
 #[test]
@@ -99,6 +112,18 @@ fn a_capture_is_replayed_with_its_epochs_timers_and_losses() {
 }
 
 #[test]
+fn the_next_file_of_a_recording_goes_on_in_its_opening() {
+    let header = "#instrumentd-capture 1 device=robot link=serial\n";
+    let first = format!("{header}2026-03-02T07:00:00.000000Z ! opened e\n2026-03-02T07:00:01.000000Z > 0 C0RF\n");
+    let second = format!("{header}2026-03-02T07:00:02.000000Z < 4 C0RFid\n");
+    let (said, replayed) = replayed_together(&[&first, &second], tap()).expect("captures");
+    let wanted = ["opened e", "ToInstrument 0 C0RF", "FromInstrument 4 C0RFid", "closed the capture ends here"];
+    assert_eq!((said.as_slice(), replayed.openings), (&wanted.map(str::to_owned)[..], 1));
+    // One in which nothing happened yet is one all the same.
+    assert!(replayed_together(&[header], tap()).is_ok());
+}
+
+#[test]
 fn members_and_heads_of_files_come_back_whole() {
     let text = "2026-03-02T07:00:00.000000Z ! @runs/a opened export\n\
         2026-03-02T07:00:00.000000Z < @runs/a!a.meta 0 one\n\
@@ -123,6 +148,6 @@ fn what_is_no_capture_is_refused() {
 #[test]
 fn a_host_is_not_given_what_it_wrote_itself() {
     let text = "2026-03-02T07:00:00.000000Z ! opened e\n2026-03-02T07:00:01.000000Z > 0 C0RF\n";
-    let (said, _) = replayed(text, Kind::Stream("serial".into(), Mode::Host)).expect("a capture");
+    let (said, _) = replayed(text, Kind::Stream("serial", Mode::Host)).expect("a capture");
     assert_eq!(said, ["opened e", "closed the capture ends here"]);
 }
