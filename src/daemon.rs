@@ -164,7 +164,7 @@ impl Daemon {
             if let Some(supervised) = self.devices.remove(&id) {
                 supervised.stop().await;
                 self.board.remove(&id);
-                self.board.commands().set(&id, false);
+                self.board.commands().remove(&id);
             }
         }
         for (id, device) in wanted {
@@ -185,17 +185,18 @@ impl Daemon {
     }
 
     fn start_device(&mut self, settings: DeviceSettings) {
+        let id = settings.id.clone();
         if !settings.enabled {
+            self.board.commands().remove(&id);
             return;
         }
-        let id = settings.id.clone();
         let mut state = DeviceState::new(settings.profile.clone(), settings.location.clone(), Timestamp::now());
         if let Some(kept) = self.journal.devices().into_iter().find(|kept| kept.device == id) {
             state.last_sequence = kept.last_sequence;
             state.first_available_sequence = kept.first_available_sequence;
         }
         self.board.add(&id, state);
-        self.board.commands().set(&id, !settings.commands.allow.is_empty());
+        self.board.commands().add(&id, !settings.commands.allow.is_empty());
         let plan = Plan {
             site: self.settings.site.clone(),
             settings: Arc::new(settings),

@@ -1,10 +1,22 @@
 //! An Echo liquid handler's file drops through the binary.
 
-use std::collections::BTreeMap;
+#[path = "support/mosquitto.rs"]
+#[allow(dead_code, reason = "nothing is encrypted here")]
+mod mosquitto;
+#[path = "support/subscriber.rs"]
+mod subscriber;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use assert_cmd::Command;
+use instrumentd::journal::History;
+use mosquitto::Mosquitto;
+use rumqttc::v5::mqttbytes::v5::Publish;
 use serde_json::Value;
+use subscriber::{Subscriber, topic};
 
 const REPORT: &str = "Run ID,1733769624\nRun Date/Time,2024-12-09 13:46:20\nProtocol Name,p.epr\n\n[DETAILS]\n\
 Date Time Point,Source Plate Name,Source Plate Barcode,Source Well,Destination Plate Name,Destination Plate Barcode,\
@@ -65,4 +77,109 @@ fn a_folder_is_decoded_by_content_and_a_copy_makes_nothing_new() {
     ] {
         assert!(summary.contains(expected), "{expected}: {summary}");
     }
+}
+
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(broker: &Mosquitto) -> Self {
+        let text = format!(
+            "site = {{ id = \"lab\" }}\njournal = {{ path = \"journal.db\" }}\n\
+             [brokers.main]\nhost = \"127.0.0.1\"\nport = {}\n\
+             [devices.echo]\nprofile = \"echo-liquid-handler\"\ntime_zone = \"America/New_York\"\n\
+             files = {{ folder = \"reports\", poll_interval = \"200ms\" }}\n",
+            broker.port
+        );
+        fs::create_dir_all(broker.path("reports")).expect("a folder");
+        fs::write(broker.path("instrumentd.toml"), text).expect("written");
+        let log = fs::OpenOptions::new().create(true).append(true).open(broker.path("daemon.log")).expect("a log");
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("instrumentd"));
+        command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM").args(["run", "--config"]);
+        Self(command.arg(broker.path("instrumentd.toml")).stdout(Stdio::null()).stderr(log).spawn().expect("it runs"))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // As `kill -9` does.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until files of these names were read to their ends.
+async fn until_read(broker: &Mosquitto, names: &[&str]) {
+    let is_read = || {
+        let Ok(mut history) = History::open(&broker.path("journal.db")) else { return false };
+        let sources = history.sources(&"echo".parse().expect("a name"), "files").unwrap_or_default();
+        names.iter().all(|name| {
+            let size = fs::metadata(broker.path("reports").join(name)).expect("a file").len();
+            let at = |position: &[u8]| serde_json::from_slice::<Value>(position).ok()?["at"].as_u64();
+            sources.iter().any(|one| one.source.to_string().contains(name) && at(&one.position) == Some(size))
+        })
+    };
+    let looking = async {
+        while !is_read() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), looking).await.unwrap_or_else(|_| panic!("not read: {names:?}"));
+}
+
+/// Events of these categories that were delivered, by id.
+fn told(got: &[Publish], categories: &[&str]) -> BTreeMap<String, Value> {
+    let mut told = BTreeMap::new();
+    for publish in got {
+        if categories.iter().any(|category| topic(publish).contains(&format!("/events/{category}/"))) {
+            let event: Value = serde_json::from_slice(&publish.payload).expect("an event");
+            told.insert(event["id"].as_str().expect("an id").to_owned(), event);
+        }
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drops_are_told_once_over_kills_without_the_broker_and_beside_a_copy_that_a_spreadsheet_saved() {
+    let kept =
+        "user root\nlistener PORT 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location DIR/\n";
+    let Some(mut broker) = Mosquitto::start(kept).await else { return };
+    let subscriber = Subscriber::start(broker.port, "instrumentd/v1/lab/#", None).await;
+    let damaged = REPORT.replace("2024-12-09 13:41:30.154", "41:30.2").replace("2024-12-09 13:41:31.102", "41:31.1");
+    let drop_in = |name: &str, text: &str| fs::write(broker.path("reports").join(name), text).expect("written");
+
+    let daemon = Daemon::start(&broker);
+    // What lies there at the very first start is old.
+    let is_watched = |got: &[Publish]| got.iter().any(|publish| topic(publish).ends_with("/device/connected"));
+    subscriber.until("the folder to be watched", is_watched).await;
+    drop_in("report.csv", REPORT);
+    subscriber.until("the transfers", |got| told(got, &["transfer"]).len() == 2).await;
+    let first = told(&subscriber.got(), &["transfer"]);
+
+    // The spreadsheet's copy, while the daemon is dead; a survey, while the broker is away and the daemon is killed again.
+    drop(daemon);
+    drop_in("damaged.csv", &damaged);
+    let folder = broker.path("reports");
+    broker.end("TERM").await;
+    let daemon = Daemon::start(&broker);
+    until_read(&broker, &["report.csv", "damaged.csv"]).await;
+    fs::write(folder.join("survey.xml"), SURVEY).expect("written");
+    until_read(&broker, &["survey.xml"]).await;
+    drop(daemon);
+    let _daemon = Daemon::start(&broker);
+    assert!(broker.run().await, "{}", broker.log());
+    subscriber.until("the survey", |got| told(got, &["ejection"]).len() == 2).await;
+    assert_eq!(told(&subscriber.got(), &["transfer"]), first, "the copy supersedes nothing");
+
+    // Where the copy comes first, what the instrument wrote supersedes it.
+    let (other, damaged) = (REPORT.replace("1733769624", "1733769625"), damaged.replace("1733769624", "1733769625"));
+    fs::write(folder.join("damaged-2.csv"), damaged).expect("written");
+    subscriber.until("the copy", |got| told(got, &["transfer"]).len() == 4).await;
+    fs::write(folder.join("report-2.csv"), other).expect("written");
+    subscriber.until("what supersedes it", |got| told(got, &["transfer"]).len() == 6).await;
+    let all = told(&subscriber.got(), &["transfer"]);
+    let later: Vec<&Value> = all.values().filter(|event| event["data"]["supersedes"].is_string()).collect();
+    assert_eq!(later.len(), 2, "{all:#?}");
+    assert!(later.iter().all(|event| event["time"].is_string()), "{later:#?}");
+    let ids: BTreeSet<&String> = first.keys().collect();
+    assert!(ids.iter().all(|id| all.contains_key(*id)));
 }

@@ -54,7 +54,7 @@ pub enum Wanted {
 fn main() {
     // `cargo bench NAME` measures only what is named so.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let measures: [(&str, fn()); 13] = [
+    let measures: [(&str, fn()); 14] = [
         ("decode", decode::measure),
         ("backfill", backfill::measure),
         ("latency", latency::measure),
@@ -67,6 +67,7 @@ fn main() {
         ("hashing", filesets::hashing),
         ("scan", filesets::scan),
         ("devices", services::many),
+        ("surveys", services::surveys),
         ("notifications", services::one),
     ];
     for (name, measure) in measures {

@@ -14,6 +14,9 @@ use crate::{Wanted, verdict};
 /// Gateways in one daemon, each of which tells one event a second.
 const GATEWAYS: usize = 200;
 
+/// Wells that are surveyed at once.
+const PLATE: usize = 384;
+
 /// For how long.
 const SECONDS: u64 = 30;
 
@@ -75,6 +78,37 @@ pub fn many() {
     verdict("events a second of each of 200 gateways", rate, Wanted::AtLeast(0.9), "");
     verdict("peak resident memory with 200 gateways", daemon.memory_mb("VmHWM"), Wanted::AtMost(100.0), "MB");
     verdict("processor use with 200 gateways", share, Wanted::AtMost(12.0), "% of a core");
+}
+
+/// Two hundred gateways that survey a whole plate in the same second: first read from their histories, then live.
+pub fn surveys() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(broker) = Broker::start(folder.path()) else { return };
+    let deliveries = subscribe(broker.port, "instrumentd/v1/bench/devices/+/state");
+    let settings = |seed: usize| {
+        let settings = Settings {
+            seed: seed as u64,
+            start: Timestamp::now(),
+            interval_s: 0.05,
+            survey_s: 0.0,
+            lead_s: 0.1,
+            gap_s: 20.0,
+            ..Settings::default()
+        };
+        settings.plates(2, 384, PLATE, 1, 0)
+    };
+    let gateways: Vec<EchoMsPlus> = (0..GATEWAYS).map(|number| gateway(settings(number), Pace::Times(1.0))).collect();
+    let tables: String = gateways.iter().enumerate().map(|(number, echo)| table(number, echo)).collect();
+    let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the project");
+    let daemon = Daemon::with(broker.port, folder, &tables);
+    wait_online(&deliveries, GATEWAYS);
+    let (start, wanted) = (Instant::now(), (2 * GATEWAYS * (2 * PLATE + 2)) as u64);
+    while recorded(&daemon) < wanted && start.elapsed() < Duration::from_secs(120) {
+        #[allow(clippy::disallowed_methods)]
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    println!("  {} events recorded of {wanted} or more", recorded(&daemon));
+    verdict("peak resident memory with 200 surveys at once", daemon.memory_mb("VmHWM"), Wanted::AtMost(100.0), "MB");
 }
 
 /// One gateway that tells 20 000 events a second.

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Call, CallResult, Command, CommandSettings, Incoming, Outcome, hexadecimal};
+use super::exchange::WAITING;
+use super::{Call, CallResult, Command, CommandSettings, Incoming, LONGEST_PAYLOAD, Outcome, hexadecimal};
 
 /// Correlation data that are remembered; the oldest are forgotten beyond that.
 const REMEMBERED: usize = 1000;
@@ -163,6 +164,12 @@ impl Ledger {
         }
     }
 
+    /// Refuses a request that came while too many waited.
+    pub fn turn_away(incoming: &Incoming) -> Handled {
+        let reason = format!("busy: {WAITING} earlier requests to this device waited; try again later");
+        Request::of(incoming).handled(Outcome::Refused, Some(reason))
+    }
+
     fn accept(&self, incoming: &Incoming, settings: &CommandSettings, now: Timestamp) -> Result<Call, String> {
         let name = &incoming.name;
         let command = Command::from_name(name).ok_or_else(|| {
@@ -189,6 +196,9 @@ impl Ledger {
         }
         if self.seen.contains(&hexadecimal(correlation)) {
             return Err("a command with the same correlation data was handled before".to_owned());
+        }
+        if incoming.payload.len() > LONGEST_PAYLOAD {
+            return Err(format!("the payload has more than {LONGEST_PAYLOAD} bytes"));
         }
         let call = Call::read(command, &incoming.payload, settings)?;
         match (&call, &self.pause) {

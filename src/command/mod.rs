@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! publish ──Incoming──▶ Exchange ──bounded──▶ device actor ──▶ Ledger (pure) ──commit──▶ link ──Call──▶ instrument
-//!    ▲                     │                       │
-//!    └──────Answer─────────┘◀──────────────────────┘ after the outcome is committed
+//!    ▲                     │  ▲                    │                         │
+//!    │                     │  └──settled───────────┼─────────────────────────┘
+//!    └──PUBACK, Answer─────┘◀──────────────────────┘ after the outcome is committed
 //! ```
 //!
-//! A decision is in the journal before the instrument is asked, the outcome before the requester is answered.
+//! A decision is in the journal before the broker's delivery is acknowledged and before the instrument is asked, the outcome
+//! before the requester is answered.
 
 mod exchange;
 mod ledger;
 mod payload;
 
-pub use exchange::{Exchange, NotTaken};
+pub use exchange::{Exchange, Next, NotTaken, Receipt, Requests};
 pub use ledger::{Answered, Handled, InForce, Ledger, Settled};
 pub use payload::{Call, payload_schema};
 
@@ -89,6 +91,9 @@ impl CommandSettings {
     pub const PAUSE_MAX: Duration = Duration::from_secs(600);
 }
 
+/// Bytes of a command's payload.
+pub const LONGEST_PAYLOAD: usize = 8192;
+
 /// A request as it came from a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
@@ -96,7 +101,7 @@ pub struct Incoming {
     pub device: DeviceId,
     /// The command that the topic names, known or not.
     pub name: String,
-    /// The content.
+    /// The content; of one that is longer than [`LONGEST_PAYLOAD`] only the beginning, with one byte more.
     pub payload: Bytes,
     /// Whether it was retained.
     pub retain: bool,
@@ -110,6 +115,20 @@ pub struct Incoming {
     pub response: Result<String, String>,
     /// The broker that it came from.
     pub broker: Arc<str>,
+    /// By which its delivery is acknowledged; `None` where the broker does not wait for that (QoS 0).
+    pub receipt: Option<Receipt>,
+}
+
+impl Incoming {
+    /// Whether a message is the same one, delivered again on a later connection.
+    fn is_delivered_again_as(&self, other: &Self) -> bool {
+        let session = |incoming: &Self| incoming.receipt.map(|receipt| receipt.session);
+        let later = session(self).zip(session(other)).is_some_and(|(first, second)| first < second);
+        later
+            && self.correlation.is_some()
+            && (&self.broker, &self.name, &self.correlation) == (&other.broker, &other.name, &other.correlation)
+            && (&self.payload, &self.response) == (&other.payload, &other.response)
+    }
 }
 
 /// How a command ended.

@@ -58,6 +58,8 @@ pub struct Actor {
     cut: Option<String>,
     /// Why the experiment's file that is read was refused.
     refusal: Option<String>,
+    /// Whether a command was taken last: what else waits comes before the next.
+    after_command: bool,
     last_input: Instant,
     last_sequence: u64,
     /// The epoch of the device service in the last committed position.
@@ -90,6 +92,7 @@ impl Actor {
             looks: BTreeMap::new(),
             cut: None,
             refusal: None,
+            after_command: false,
             last_input: Instant::now(),
             last_sequence: 0,
             service_epoch: String::new(),
@@ -106,6 +109,7 @@ impl Actor {
         let exit = loop {
             let timer = self.silence.next();
             let (is_busy, overdue) = (self.commands.ledger.is_busy(), self.commands.due());
+            let after_command = std::mem::take(&mut self.after_command);
             let done = tokio::select! {
                 biased;
                 () = stop.cancelled() => break Exit::Stopped,
@@ -117,13 +121,15 @@ impl Actor {
                     self.continue_by_itself();
                     Ok(())
                 }
-                Some(incoming) = Commands::next(&mut self.commands.requests), if !is_busy => self.take_command(incoming).await,
+                next = Commands::next(self.commands.requests.as_ref(), is_busy), if !after_command => self.take_command(next).await,
                 said = self.links.next() => match said {
                     Some(said) => self.take(said).await,
                     None => break Exit::LinkEnded,
                 },
                 () = sleep_until(timer), if timer.is_some() => self.timers().await,
                 _ = beat.tick() => self.beat().await,
+                // Whoever asks without end holds up no reading.
+                next = Commands::next(self.commands.requests.as_ref(), is_busy) => self.take_command(next).await,
             };
             match done {
                 Ok(()) => self.pulse.beat(),

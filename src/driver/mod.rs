@@ -298,13 +298,18 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Empties it, keeping the memory.
+    /// Room for events and changed parts that is kept: that of a burst is given back, since each device has its own.
+    const KEPT: usize = 32;
+
+    /// Empties it, keeping the memory of what is usual.
     pub fn clear(&mut self) {
         self.events.clear();
+        self.events.shrink_to(Self::KEPT);
         self.requests.clear();
         self.timers.clear();
         self.refused.clear();
         self.snapshots.clear();
+        self.snapshots.shrink_to(Self::KEPT);
         self.defects.clear();
         self.gaps.clear();
         self.operation = None;

@@ -18,8 +18,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_MARGIN: Duration = Duration::from_secs(30);
 /// The largest packet that we accept: retained states of other nodes and replay requests are far smaller.
 const MAX_INCOMING: u32 = 1 << 20;
-/// Replay requests that the broker may send without an acknowledgement.
-const INCOMING_WINDOW: u16 = 10;
+/// Requests that the broker may send without an acknowledgement. Commands are acknowledged only when they are decided about, so
+/// that one device's must leave room for the others'.
+pub(super) const INCOMING_WINDOW: u16 = 64;
 /// The client library accepts no shorter keep-alive.
 const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
 

@@ -12,11 +12,13 @@ use rumqttc::v5::{Event, MqttOptions, Request};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::claim::Claims;
+use super::connect::INCOMING_WINDOW;
 use super::context::Context;
 use super::end::End;
 use super::limits::Limits;
 use super::replay::Incoming;
 use super::wire::{Wire, connect_size};
+use crate::event::DeviceId;
 
 /// CONNACK and all subscriptions together.
 const OPENING: Duration = Duration::from_secs(15);
@@ -24,6 +26,9 @@ const OPENING: Duration = Duration::from_secs(15);
 const FILTER_BYTES: usize = 2048;
 /// Requests that arrive before the session begins; further ones are dropped, and the subscriber asks again.
 const MOST_REQUESTS: usize = 16;
+/// Commands that arrive before that: more than a broker may have under way. What it sends beyond that it does not expect to be
+/// acknowledged, or keeps no rule.
+const MOST_COMMANDS: usize = 2 * INCOMING_WINDOW as usize;
 
 /// A connection that is ready to publish.
 pub struct Opened {
@@ -37,7 +42,7 @@ pub struct Opened {
     pub identifiers: Vec<u16>,
     /// Replay requests that have arrived.
     pub requests: Vec<Incoming>,
-    /// Commands that have arrived.
+    /// Commands that have arrived; none of them is acknowledged yet.
     pub commands: Vec<Publish>,
     /// Which state of affairs the subscriptions to commands are of.
     pub generation: u64,
@@ -109,10 +114,16 @@ impl<'a> Opening<'a> {
         let (generation, devices) = self.context.commands.devices();
         self.opened.generation = generation;
         let prefix = &self.context.prefix;
+        let of_device = |device: &DeviceId| format!("{prefix}devices/{device}/commands/+");
         let mut filters: Vec<String> =
-            devices.iter().map(|device| format!("{prefix}devices/{device}/commands/+")).collect();
+            devices.iter().filter(|(_, allows)| *allows).map(|(device, _)| of_device(device)).collect();
         filters.push(filter);
+        let others = devices.iter().filter(|(_, allows)| !allows).map(|(device, _)| of_device(device)).collect();
         self.subscribe_all(filters, QoS::AtLeastOnce).await?;
+        // Where no command is allowed the broker need not let any through.
+        let refused = self.opened.refused.len();
+        self.subscribe_all(others, QoS::AtLeastOnce).await?;
+        self.opened.refused.truncate(refused);
         Ok((self.wire, self.opened))
     }
 
@@ -167,22 +178,7 @@ impl<'a> Opening<'a> {
             };
             match event {
                 Event::Outgoing(Outgoing::Subscribe(identifier)) => self.opened.identifiers.push(identifier),
-                Event::Incoming(Packet::Publish(publish)) => {
-                    let Ok(topic) = std::str::from_utf8(&publish.topic) else { continue };
-                    if topic == self.context.request_topic() {
-                        if self.opened.requests.len() < MOST_REQUESTS {
-                            self.opened.requests.push(request(publish));
-                        }
-                    } else if let Some(below) = topic.strip_prefix(self.context.prefix.as_str()) {
-                        if Context::command_of(below).is_some() {
-                            if self.opened.commands.len() < MOST_REQUESTS {
-                                self.opened.commands.push(publish);
-                            }
-                            continue;
-                        }
-                        self.opened.claims.note(below, &publish.payload);
-                    }
-                }
+                Event::Incoming(Packet::Publish(publish)) => self.take(publish)?,
                 Event::Incoming(Packet::SubAck(ack)) => {
                     for (topic, code) in topics.iter().zip(&ack.return_codes) {
                         if !matches!(code, SubscribeReasonCode::Success(_)) {
@@ -195,9 +191,33 @@ impl<'a> Opening<'a> {
             }
         }
     }
+
+    /// Takes a message. All but commands are acknowledged at once.
+    fn take(&mut self, publish: Publish) -> Result<(), End> {
+        let topic = std::str::from_utf8(&publish.topic).unwrap_or_default();
+        let below = topic.strip_prefix(self.context.prefix.as_str());
+        if below.and_then(Context::command_of).is_some() {
+            if self.opened.commands.len() < MOST_COMMANDS {
+                self.opened.commands.push(publish);
+            }
+            return Ok(());
+        }
+        if publish.qos != QoS::AtMostOnce {
+            let sent = self.wire.acknowledge(publish.pkid);
+            sent.map_err(|error| End::lost(format!("a message cannot be acknowledged: {error}")))?;
+        }
+        if topic == self.context.request_topic() {
+            if self.opened.requests.len() < MOST_REQUESTS {
+                self.opened.requests.push(request(publish));
+            }
+        } else if let Some(below) = below {
+            self.opened.claims.note(below, &publish.payload);
+        }
+        Ok(())
+    }
 }
 
-/// A message on the request topic.
+/// A message on the request topic. It is acknowledged when it is taken.
 pub fn request(publish: rumqttc::v5::mqttbytes::v5::Publish) -> Incoming {
     let properties = publish.properties.unwrap_or_default();
     Incoming {

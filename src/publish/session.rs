@@ -79,12 +79,16 @@ pub(super) struct Session<'a> {
     pub(super) replays: Replays,
     pub(super) reads: JoinSet<Read>,
     pub(super) not_before: Option<Instant>,
+    /// Of this connection, over all brokers.
+    pub(super) number: u64,
     /// Which devices' commands were subscribed to.
     generation: u64,
     commanded: watch::Receiver<u64>,
     committed: watch::Receiver<u64>,
     changed: watch::Receiver<u64>,
     stopping: Stopping,
+    /// Commands that came while the connection was opened.
+    opening: Vec<Publish>,
     /// The last acknowledgement, or when the window was last empty.
     progress: Instant,
     told: Instant,
@@ -122,11 +126,13 @@ impl<'a> Session<'a> {
             replays: Replays::new(context.settings.response_prefix.clone()),
             reads: JoinSet::new(),
             not_before: None,
+            number: context.commands.open_session(),
             generation: opened.generation,
             commanded,
             committed,
             changed: context.standing.changed(),
             stopping: Stopping::No,
+            opening: Vec::new(),
             progress: now,
             told: now,
             dirty: true,
@@ -142,9 +148,7 @@ impl<'a> Session<'a> {
         for incoming in opened.requests {
             session.requested(&incoming);
         }
-        for publish in opened.commands {
-            session.commanded_by(publish);
-        }
+        session.opening = opened.commands;
         session
     }
 
@@ -171,6 +175,11 @@ impl<'a> Session<'a> {
         let context = self.context;
         let wake = sleep_until(Instant::now());
         tokio::pin!(wake);
+        for publish in std::mem::take(&mut self.opening) {
+            if let Err(end) = self.commanded_by(publish) {
+                return end;
+            }
+        }
         loop {
             let now = Instant::now();
             if let Some(end) = self.attend(now) {
@@ -222,16 +231,17 @@ impl<'a> Session<'a> {
     }
 
     fn incoming(&mut self, publish: Publish) -> Result<(), End> {
-        let Ok(topic) = std::str::from_utf8(&publish.topic) else { return Ok(()) };
+        let topic = std::str::from_utf8(&publish.topic).unwrap_or_default();
+        let below = topic.strip_prefix(self.context.prefix.as_str());
+        if below.and_then(Context::command_of).is_some() {
+            return self.commanded_by(publish);
+        }
+        self.acknowledge(&publish)?;
         if topic == self.context.request_topic() {
             self.requested(&request(publish));
             return Ok(());
         }
-        let Some(below) = topic.strip_prefix(self.context.prefix.as_str()) else { return Ok(()) };
-        if Context::command_of(below).is_some() {
-            self.commanded_by(publish);
-            return Ok(());
-        }
+        let Some(below) = below else { return Ok(()) };
         match about(below, &publish.payload) {
             About::Owner(device, Some(node)) if node != self.context.node.as_str() => {
                 Err(End::Doubt(format!("node `{node}` publishes for device `{device}`")))
@@ -329,6 +339,9 @@ impl<'a> Session<'a> {
                 }
                 if self.commanded.has_changed().unwrap_or(false) {
                     self.commanded.borrow_and_update();
+                    if let Err(end) = self.acknowledge_settled() {
+                        return Some(end);
+                    }
                     if self.context.commands.devices().0 != self.generation {
                         return Some(End::lost("other devices take commands now; subscribing anew"));
                     }
@@ -345,6 +358,10 @@ impl<'a> Session<'a> {
                 }
             }
             Stopping::Draining(deadline) if self.window.is_empty() || deadline <= now => {
+                // The actors have stopped: nothing more is decided.
+                if let Err(end) = self.acknowledge_settled() {
+                    return Some(end);
+                }
                 if !self.window.has_room() || self.farewell().is_err() {
                     return Some(End::Stopped);
                 }

@@ -5,6 +5,7 @@
 //! hundred are one write. Unlike the library's, [`Wire::next`] can be dropped and called again: what is half written or half
 //! read stays here.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -15,8 +16,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use rumqttc::tokio_rustls::TlsConnector;
 use rumqttc::tokio_rustls::client::TlsStream;
-use rumqttc::v5::mqttbytes::Error;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, Connect, ConnectReturnCode, Packet};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, Connect, ConnectReturnCode, Packet, PubAck};
+use rumqttc::v5::mqttbytes::{Error, QoS};
 use rumqttc::v5::{ConnectionError, Event, MqttOptions, MqttState, Request, StateError, TlsError};
 use rumqttc::{Outgoing, TlsConfiguration, Transport};
 use rustls::ClientConfig;
@@ -49,6 +50,9 @@ pub(super) struct Wire {
     unflushed: bool,
     /// Why nothing can be written any more; told after what can still be read.
     broken: Option<io::Error>,
+    /// Messages to acknowledge in the order of their delivery, and whether that may be done.
+    delivered: VecDeque<(u16, bool)>,
+    most_delivered: usize,
     largest_in: Option<u32>,
     largest_out: Option<u32>,
     keep_alive: Duration,
@@ -75,11 +79,17 @@ impl Wire {
         let properties = options.connect_properties();
         let mut wire = Self {
             stream,
-            state: MqttState::new(options.get_outgoing_inflight_upper_limit().unwrap_or(u16::MAX), false),
+            state: MqttState::new(options.get_outgoing_inflight_upper_limit().unwrap_or(u16::MAX), true),
             incoming: BytesMut::with_capacity(READ),
             outgoing: BytesMut::with_capacity(READ),
             unflushed: false,
             broken: None,
+            delivered: VecDeque::new(),
+            most_delivered: properties
+                .as_ref()
+                .and_then(|properties| properties.receive_maximum)
+                .unwrap_or(u16::MAX)
+                .into(),
             largest_in: properties.as_ref().and_then(|properties| properties.max_packet_size),
             largest_out: None,
             keep_alive: options.keep_alive(),
@@ -113,6 +123,34 @@ impl Wire {
         }
     }
 
+    /// Acknowledges a message that was delivered with QoS 1: whoever took it has to, once it cannot be lost any more. What goes out
+    /// waits for those that were delivered before it, since MQTT wants acknowledgements in order.
+    pub fn acknowledge(&mut self, identifier: u16) -> Result<(), StateError> {
+        if let Some((_, is_done)) = self.delivered.iter_mut().find(|(known, is_done)| *known == identifier && !is_done)
+        {
+            *is_done = true;
+        }
+        while let Some((identifier, true)) = self.delivered.front().copied() {
+            self.delivered.pop_front();
+            self.send(Request::PubAck(PubAck::new(identifier, None)))?;
+        }
+        Ok(())
+    }
+
+    /// Notes what has to be acknowledged.
+    fn note_delivery(&mut self, packet: &Packet) -> Result<(), StateError> {
+        let Packet::Publish(publish) = packet else { return Ok(()) };
+        if publish.qos == QoS::AtMostOnce {
+            return Ok(());
+        }
+        if self.delivered.len() >= self.most_delivered {
+            let text = format!("the broker has more than {} messages under way to this client", self.most_delivered);
+            return Err(written(io::Error::other(text)));
+        }
+        self.delivered.push_back((publish.pkid, false));
+        Ok(())
+    }
+
     /// Whether so much waits to be written that nothing more should be handed over.
     pub fn is_full(&self) -> bool {
         self.outgoing.len() >= FULL
@@ -144,13 +182,25 @@ impl Wire {
                 self.send(Request::PingReq)?;
                 continue;
             }
-            ready!(self.poll_rest(context))?;
-            while let Some(packet) = self.packet()? {
-                if let Some(answer) = self.state.handle_incoming_packet(packet)? {
-                    self.put(&answer)?;
-                }
+            // What came in one piece with the CONNACK is there already.
+            if !self.take_packets()? {
+                ready!(self.poll_rest(context))?;
+                self.take_packets()?;
             }
         }
+    }
+
+    /// Takes the packets of what was read; false where there is none.
+    fn take_packets(&mut self) -> Result<bool, StateError> {
+        let mut took = false;
+        while let Some(packet) = self.packet()? {
+            took = true;
+            self.note_delivery(&packet)?;
+            if let Some(answer) = self.state.handle_incoming_packet(packet)? {
+                self.put(&answer)?;
+            }
+        }
+        Ok(took)
     }
 
     fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Result<Packet, ConnectionError>> {
@@ -254,8 +304,7 @@ async fn encrypted(
 
 #[cfg(test)]
 mod tests {
-    use rumqttc::v5::mqttbytes::QoS;
-    use rumqttc::v5::mqttbytes::v5::{PubAck, Publish};
+    use rumqttc::v5::mqttbytes::v5::Publish;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
     use super::*;
@@ -390,5 +439,52 @@ mod tests {
         far.read_buf(&mut held).await.expect("all of them");
         let packets = std::iter::from_fn(|| Packet::read(&mut held, None).ok()).count();
         assert_eq!(packets, usize::from(MESSAGES), "when the first is told of, all are written");
+    }
+
+    #[tokio::test]
+    async fn messages_are_acknowledged_when_it_is_said_and_in_the_order_of_their_delivery() {
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let mut said = BytesMut::new();
+        let connack = ConnAck { session_present: true, code: ConnectReturnCode::Success, properties: None };
+        Packet::ConnAck(connack).write(&mut said, None).expect("it is small");
+        for identifier in [7, 8, 9] {
+            let mut publish = Publish::new("t", QoS::AtLeastOnce, "x", None);
+            publish.pkid = identifier;
+            Packet::Publish(publish).write(&mut said, None).expect("it is small");
+        }
+        far.write_all(&said).await.expect("the line is open");
+        let mut options = MqttOptions::new("test", "localhost", 1883);
+        options.set_connect_properties(rumqttc::v5::mqttbytes::v5::ConnectProperties {
+            receive_maximum: Some(3),
+            ..rumqttc::v5::mqttbytes::v5::ConnectProperties::new()
+        });
+        let (mut wire, _) = Wire::greet(Box::new(near), &options).await.expect("a connection");
+        for _ in 0..3 {
+            let event = wire.next().await.expect("the line is open");
+            assert!(matches!(event, Event::Incoming(Packet::Publish(_))), "{event:?}");
+        }
+        let acknowledged = |wire: &mut Wire| -> Vec<u16> {
+            let identifier = |event| if let Event::Outgoing(Outgoing::PubAck(id)) = event { Some(id) } else { None };
+            std::iter::from_fn(|| wire.happened()).filter_map(identifier).collect()
+        };
+        wire.acknowledge(9).expect("taken");
+        wire.acknowledge(8).expect("taken");
+        assert_eq!(acknowledged(&mut wire), [0; 0], "nothing before its turn");
+        wire.acknowledge(7).expect("taken");
+        assert_eq!(acknowledged(&mut wire), [7, 8, 9]);
+        let mut more = BytesMut::new();
+        for identifier in 1..=4 {
+            let mut publish = Publish::new("t", QoS::AtLeastOnce, "x", None);
+            publish.pkid = identifier;
+            Packet::Publish(publish).write(&mut more, None).expect("it is small");
+        }
+        far.write_all(&more).await.expect("the line is open");
+        let error = loop {
+            match wire.next().await {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("more than 3 messages"), "{error}");
     }
 }

@@ -4,9 +4,11 @@
 
 #[path = "../support/heard.rs"]
 mod heard;
+mod held;
 #[path = "../support/mosquitto.rs"]
 #[allow(dead_code, reason = "this broker only serves")]
 mod mosquitto;
+mod running;
 mod server;
 #[path = "../support/subscriber.rs"]
 mod subscriber;

@@ -34,6 +34,10 @@ pub struct Instrument {
 struct State {
     made: usize,
     finished: bool,
+    /// Nobody is told how far the run is.
+    keeps_progress: bool,
+    /// Nobody gets a file, of a finished run neither.
+    keeps_file: bool,
     listeners: Vec<mpsc::Sender<Result<wire::StatusUpdateStreamResponse, Status>>>,
 }
 
@@ -84,6 +88,26 @@ impl Instrument {
             let _ = listener.send(Ok(item.clone())).await;
         }
         true
+    }
+
+    /// Says a comment on the stream.
+    pub async fn comment(&self, text: &str) {
+        let listeners = self.state.lock().expect("unpoisoned").listeners.clone();
+        let status = wire::CommentStatus { kind: 2, text: text.to_owned() };
+        let item = wire::StatusUpdateStreamResponse { update: Some(Update::CommentStatus(status)) };
+        for listener in listeners {
+            let _ = listener.send(Ok(item.clone())).await;
+        }
+    }
+
+    /// Whether it keeps to itself how far the run is.
+    pub fn keep_progress(&self, keeps: bool) {
+        self.state.lock().expect("unpoisoned").keeps_progress = keeps;
+    }
+
+    /// Gives no file from now on.
+    pub fn keep_file(&self) {
+        self.state.lock().expect("unpoisoned").keeps_file = true;
     }
 
     /// Cuts every stream, as a lost line does.
@@ -171,8 +195,11 @@ impl BioLectorXtRemoteControl for Service {
 
     async fn download_experiment(&self, request: Request<String>) -> Result<Response<Chunks>, Status> {
         assert_eq!(request.into_inner(), format!("{{{}}}", self.0.experiment.to_uppercase()), "as it was written");
-        if !self.0.state.lock().expect("unpoisoned").finished {
-            return Err(Status::failed_precondition("the experiment is running"));
+        {
+            let state = self.0.state.lock().expect("unpoisoned");
+            if !state.finished || state.keeps_file {
+                return Err(Status::failed_precondition("the experiment is running, or nobody may have its file"));
+            }
         }
         let name = wire::file_chunk::Content::Metadata(wire::MetaData { filename: "run.zip".to_owned() });
         let bytes = self.0.zip.chunks(50_000).map(|chunk| wire::file_chunk::Content::ChunkData(chunk.to_vec()));
@@ -182,7 +209,13 @@ impl BioLectorXtRemoteControl for Service {
     }
 
     async fn get_current_progress(&self, _: Request<()>) -> Result<Response<wire::GetCurrentProgressResponse>, Status> {
-        let made = self.0.state.lock().expect("unpoisoned").made;
+        let (made, is_kept) = {
+            let state = self.0.state.lock().expect("unpoisoned");
+            (state.made, state.keeps_progress)
+        };
+        if is_kept {
+            return Err(Status::internal("not now"));
+        }
         let last = made.checked_sub(1).and_then(|at| self.0.readings.get(at));
         let cycle = last.map_or(1, |reading| u64::from(reading.cycle));
         Ok(Response::new(wire::GetCurrentProgressResponse { cycle, ..Default::default() }))

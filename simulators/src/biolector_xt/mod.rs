@@ -37,5 +37,5 @@ mod world;
 
 pub use server::{StartError, XtServer};
 pub use settings::{Begin, FAULTS, FaultError, FaultSwitch, Faults, Settings, SlowClient};
-pub use truth::Made;
+pub use truth::{Download, Made};
 pub use world::State;

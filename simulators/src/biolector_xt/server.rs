@@ -20,7 +20,7 @@ use super::garble::Garbling;
 use super::line::Line;
 use super::service::Service;
 use super::settings::{Faults, Settings};
-use super::truth::Made;
+use super::truth::{Download, Made};
 use super::world::{State, World};
 use crate::Pace;
 use crate::biolector::SettingsError;
@@ -214,6 +214,11 @@ impl XtServer {
     /// Every reading that it made, in order, told or not.
     pub fn truth(&self) -> Vec<Made> {
         self.instrument.world().truth.clone()
+    }
+
+    /// Every request for an experiment's file, in order.
+    pub fn downloads(&self) -> Vec<Download> {
+        self.instrument.world().downloads.clone()
     }
 
     /// The zip of an experiment as it would be downloaded now; `None` where there is none.

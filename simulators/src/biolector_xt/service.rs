@@ -15,6 +15,7 @@ use super::controls::Regulated;
 use super::engine::Instrument;
 use super::scripts::judge_scripts;
 use super::store::Protocol;
+use super::truth::Download;
 use super::world::{World, bare, same};
 use crate::biolector::record::Voice;
 
@@ -88,12 +89,15 @@ impl BioLectorXtRemoteControl for Service {
         let (name, content) = self.0.ask(|world| {
             let (experiment, content) =
                 world.content(&id).ok_or_else(|| Status::not_found(format!("no experiment has the id '{id}'")))?;
-            if experiment.content.is_none() && world.settings.faults.refuse_running_download {
+            let (name, is_running) = (experiment.name.clone(), experiment.content.is_none());
+            let cover_moves = world.controls.cover.arrives.is_some();
+            world.downloads.push(Download { experiment: id.clone(), is_running, cover_moves });
+            if is_running && world.settings.faults.refuse_running_download {
                 return Err(Status::failed_precondition(
                     "the experiment is running; it can be downloaded when it is finished",
                 ));
             }
-            Ok((experiment.name.clone(), content))
+            Ok((name, content))
         })?;
         let zip = tokio::task::spawn_blocking(move || content.zip()).await;
         let zip = zip.map_err(|error| Status::internal(error.to_string()))?;

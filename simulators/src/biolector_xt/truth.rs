@@ -1,5 +1,16 @@
 //! What the instrument really did: what tests hold a client against.
 
+/// A request for an experiment's file that was answered or refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Download {
+    /// The experiment, as it was asked for.
+    pub experiment: String,
+    /// Whether it was still running.
+    pub is_running: bool,
+    /// Whether the cover was on its way.
+    pub cover_moves: bool,
+}
+
 /// A reading that was made, whether or not anybody was told of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Made {

@@ -16,7 +16,7 @@ use super::cultures::{Culture, WELLS};
 use super::run::{Pause, Run};
 use super::settings::Settings;
 use super::store::{Content, Experiment, Protocol};
-use super::truth::Made;
+use super::truth::{Download, Made};
 use crate::biolector::plate::Well;
 use crate::biolector::record::{Record, Source, Voice, What};
 use crate::biolector::xt_members::{experiment_id, seed_name};
@@ -70,6 +70,8 @@ pub(super) struct World {
     /// Runs that are over.
     pub over: u64,
     pub truth: Vec<Made>,
+    /// Requests for experiments' files.
+    pub downloads: Vec<Download>,
     /// What happened and was not handed out yet.
     pub outbox: VecDeque<Update>,
     run: Option<Run>,
@@ -95,6 +97,7 @@ impl World {
             experiments: Vec::new(),
             over: 0,
             truth: Vec::new(),
+            downloads: Vec::new(),
             outbox: VecDeque::new(),
             run: None,
             base,

@@ -25,6 +25,7 @@ fn asked(name: &str, payload: &str, correlation: &str) -> Incoming {
         correlation: Some(Bytes::copy_from_slice(correlation.as_bytes())),
         response: Ok("responses/me".to_owned()),
         broker: "local".into(),
+        receipt: None,
     }
 }
 
@@ -54,6 +55,7 @@ fn what_is_not_to_be_done_is_refused_with_its_reason() {
         (asked("pause", r#"{"max_duration_s": 0}"#, "a"), "allowed are 1 to 300"),
         (asked("add-comment", r#"{"text": "one\ntwo"}"#, "a"), "on one line"),
         (asked("continue", "[1]", "a"), "not understood"),
+        (asked("continue", &" ".repeat(8193), "a"), "more than 8192 bytes"),
     ];
     for (incoming, wanted) in cases {
         let reason = refusal(&incoming);

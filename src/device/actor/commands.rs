@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Actor;
-use crate::command::{Answer, Answered, Call, CallResult, Exchange, Handled, Incoming, Ledger, from_hexadecimal};
+use crate::command::{Answer, Answered, Call, CallResult, Exchange, Handled, Ledger, Next, Requests, from_hexadecimal};
 use crate::device::exit::Exit;
 use crate::driver::biolector_xt::GRPC;
 use crate::event::{Body, Event, device};
@@ -21,7 +20,7 @@ pub const NOTE: &str = "commands";
 pub struct Commands {
     pub(super) exchange: Arc<Exchange>,
     /// Requests; `None` where none are taken.
-    pub(super) requests: Option<mpsc::Receiver<Incoming>>,
+    pub(super) requests: Option<Requests>,
     pub(super) ledger: Ledger,
     /// The call that is under way, and whether the daemon itself asked.
     pub(super) calls: JoinSet<(bool, CallResult)>,
@@ -31,7 +30,7 @@ pub struct Commands {
 
 impl Commands {
     /// With what the journal kept.
-    pub fn new(exchange: Arc<Exchange>, requests: Option<mpsc::Receiver<Incoming>>, ledger: Ledger) -> Self {
+    pub fn new(exchange: Arc<Exchange>, requests: Option<Requests>, ledger: Ledger) -> Self {
         Self { exchange, requests, ledger, calls: JoinSet::new(), continuing: false }
     }
 
@@ -42,11 +41,18 @@ impl Commands {
         Some(Instant::now() + std::time::Duration::try_from(left).unwrap_or_default())
     }
 
-    /// The next request, while nothing is under way: one waits for the other.
-    pub(super) async fn next(requests: &mut Option<mpsc::Receiver<Incoming>>) -> Option<Incoming> {
+    /// The next request to judge, while nothing is under way: one waits for the other.
+    pub(super) async fn next(requests: Option<&Requests>, is_busy: bool) -> Next {
         match requests {
-            Some(requests) => requests.recv().await,
+            Some(requests) => requests.next(is_busy).await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// What was decided about a request is durable.
+    fn settled(&self, next: &Next) {
+        if let Some(requests) = &self.requests {
+            requests.settled(next);
         }
     }
 }
@@ -60,23 +66,28 @@ impl Actor {
         }
     }
 
-    pub(super) async fn take_command(&mut self, incoming: Incoming) -> Result<(), Exit> {
+    pub(super) async fn take_command(&mut self, next: Next) -> Result<(), Exit> {
+        self.after_command = true;
+        let judged = match &next {
+            Next::Judge(incoming) => self.commands.ledger.judge(incoming, &self.settings.commands, Timestamp::now()),
+            Next::TurnAway(incoming) => Err(Box::new(Ledger::turn_away(incoming))),
+        };
         let device = &self.settings.id;
-        match self.commands.ledger.judge(&incoming, &self.settings.commands, Timestamp::now()) {
+        match judged {
             Err(handled) => {
                 tracing::warn!(%device, command = %handled.command, reason = handled.reason.as_deref(), "A command is refused.");
-                self.tell_handled(*handled).await
+                self.tell_handled(*handled).await?;
+                self.commands.settled(&next);
             }
             Ok(call) => {
-                tracing::info!(%device, command = %incoming.name, "A command is carried out.");
-                self.record.link(GRPC);
-                self.record.note(NOTE, self.commands.ledger.note());
-                // The decision and a pause's deadline are durable before the instrument is asked.
-                self.commit().await?;
+                tracing::info!(%device, command = call.command().name(), "A command is carried out.");
+                // The decision and a pause's deadline are durable before the broker and the instrument hear of it.
+                self.keep_ledger().await?;
+                self.commands.settled(&next);
                 self.order(call, false);
-                Ok(())
             }
         }
+        Ok(())
     }
 
     fn order(&mut self, call: Call, by_itself: bool) {

@@ -34,7 +34,7 @@ pub(super) struct Cut {
     /// When it was there again.
     pub to: Timestamp,
     pub why: String,
-    /// The run then, its cycle, its seconds, and what was told of that cycle.
+    /// The run then, the last cycle and second of it that were told, and what was told of that cycle.
     pub run: Option<String>,
     pub cycle: Option<u32>,
     pub elapsed_s: Option<u64>,

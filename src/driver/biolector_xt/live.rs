@@ -129,9 +129,7 @@ impl Live {
                 run: run.map(|run| run.kept.identity.clone()),
                 // A second cut before the first one was made up for belongs to it.
                 cycle: before.as_ref().map_or_else(|| run.and_then(|run| run.moving.cycle), |cut| cut.cycle),
-                elapsed_s: before
-                    .as_ref()
-                    .map_or_else(|| run.and_then(|run| run.moving.elapsed_s), |cut| cut.elapsed_s),
+                elapsed_s: before.as_ref().map_or_else(|| run.and_then(|run| run.moving.told_s), |cut| cut.elapsed_s),
                 told: before.map_or_else(|| run.map(|run| run.moving.told.clone()).unwrap_or_default(), |cut| cut.told),
             };
             self.tell_of_cut(&cut, from, now, effects);

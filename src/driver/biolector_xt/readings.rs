@@ -58,6 +58,7 @@ impl Live {
         };
         let is_ok = self.tell_reading(&reading, effects);
         let Some(run) = &mut self.run else { return true };
+        run.moving.told_s = run.moving.told_s.max(Some(*experiment_duration));
         if run.moving.cycle == Some(cycle) {
             *run.moving.told.entry(filterset).or_default() |= 1 << number;
             if !is_ok {

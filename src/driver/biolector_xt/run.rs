@@ -107,6 +107,9 @@ pub(super) struct Moving {
     pub tracker: Tracker,
     /// The last reading: seconds in the run.
     pub elapsed_s: Option<u64>,
+    /// The last one that was told: those after it wait, and are lost with the stream.
+    #[serde(default)]
+    pub told_s: Option<u64>,
     /// The cycle of the last reading that was told, and the first and last second of it that were heard.
     pub cycle: Option<u32>,
     pub cycle_began_s: Option<u64>,

@@ -239,6 +239,14 @@ impl Bench {
         self.answer();
     }
 
+    /// The same, and nothing that the driver asks is answered.
+    fn measure_unanswered(&mut self) {
+        let made = self.instrument.measure();
+        if self.is_open {
+            self.hear(Update::MeasurementStatus(self.instrument.status(made)));
+        }
+    }
+
     fn hear(&mut self, update: Update) {
         let heard = Heard { at: self.instrument.clock(), update };
         self.say(XtInput::Heard(&[heard]));
@@ -307,6 +315,73 @@ fn a_reading_of_which_the_cycle_is_not_certain_waits_and_is_not_guessed() {
     let measured: BTreeSet<Made> = bench.measured().into_iter().collect();
     let wanted: BTreeSet<Made> = bench.instrument.made[5..].iter().copied().collect();
     assert_eq!(measured, wanted);
+}
+
+#[test]
+fn readings_that_wait_when_the_daemon_is_killed_come_back_from_the_current_values() {
+    for away in [0, 1, 7] {
+        let mut bench = Bench::new(1);
+        bench.open();
+        (0..15).for_each(|_| bench.measure());
+        bench.cut();
+        bench.open();
+        (0..4).for_each(|_| bench.measure_unanswered());
+        assert_eq!(bench.measured().len(), 15, "their cycle is not certain");
+        bench.kill();
+        (0..away).for_each(|_| bench.measure());
+        bench.open();
+        bench.measure();
+        bench.measure();
+        let told: Vec<Made> = bench.measured();
+        assert_eq!(distinct(&told), distinct(&bench.instrument.made), "{away} made while it was away");
+        assert!(told.len() <= bench.instrument.made.len() + 2, "all but those at the cut's edge once: {}", told.len());
+        let missing: usize = bench.gaps().iter().map(|gap| gap.missing.len()).sum();
+        assert_eq!(missing, 0, "{:?}", bench.gaps());
+    }
+}
+
+#[test]
+fn readings_that_wait_in_the_first_opening_come_back_after_a_kill_too() {
+    let mut bench = Bench::new(1);
+    (0..5).for_each(|_| bench.measure());
+    bench.open();
+    (0..4).for_each(|_| bench.measure_unanswered());
+    assert!(bench.measured().is_empty());
+    bench.kill();
+    bench.open();
+    bench.measure();
+    bench.measure();
+    assert_eq!(distinct(&bench.measured()), distinct(&bench.instrument.made));
+}
+
+fn distinct(readings: &[Made]) -> BTreeSet<Made> {
+    readings.iter().copied().collect()
+}
+
+#[test]
+fn readings_that_wait_when_the_daemon_is_killed_and_stand_nowhere_any_more_are_named() {
+    let mut bench = Bench::new(1);
+    bench.open();
+    (0..15).for_each(|_| bench.measure());
+    bench.cut();
+    bench.open();
+    (0..4).for_each(|_| bench.measure_unanswered());
+    bench.kill();
+    // A cycle later the current values show none of them.
+    (0..20).for_each(|_| bench.measure());
+    bench.open();
+    bench.measure();
+    bench.measure();
+    let told: BTreeSet<Made> = bench.measured().into_iter().collect();
+    let lost: Vec<Made> = bench.instrument.made.iter().filter(|made| !told.contains(made)).copied().collect();
+    assert_eq!(lost, bench.instrument.made[15..27]);
+    let gap = *bench.gaps().last().expect("a gap");
+    let missing: Vec<(u32, u64)> = gap.missing.iter().map(|missing| (missing.cycle, missing.readings)).collect();
+    assert_eq!((gap.reason.as_str(), missing), ("reconciled", vec![(2, 9), (3, 3)]));
+    let since = bench.gaps().iter().rev().find(|gap| gap.reason == "interrupted").and_then(|gap| gap.from);
+    let first = bench.events.iter().filter(|event| matches!(event.body, Body::Measured(_))).nth(14);
+    assert!(since > first.and_then(|event| event.time), "the gap begins with the first that waited");
+    assert!(bench.asked.iter().any(|ask| matches!(ask, Ask::Download { .. })), "{:?}", bench.asked);
 }
 
 #[test]
@@ -384,6 +459,7 @@ fn cover_pauses_and_set_points_are_told_once_though_the_stream_says_them_twice()
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Measure(u8),
+    MeasureUnanswered(u8),
     Cut,
     Kill,
     Open,
@@ -393,6 +469,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (1u8..30).prop_map(Step::Measure),
+        2 => (1u8..30).prop_map(Step::MeasureUnanswered),
         1 => Just(Step::Cut),
         1 => Just(Step::Kill),
         3 => Just(Step::Open),
@@ -411,6 +488,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Measure(count) => (0..count).for_each(|_| bench.measure()),
+                Step::MeasureUnanswered(count) => (0..count).for_each(|_| bench.measure_unanswered()),
                 Step::Cut => bench.cut(),
                 Step::Kill => bench.kill(),
                 Step::Open => {

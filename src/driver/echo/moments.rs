@@ -9,8 +9,8 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use super::{Defects, Place};
-use crate::event::TimeQuality;
 use crate::event::liquid::LiquidFlag;
+use crate::event::{Alike, Known, TimeQuality, Way};
 
 /// A moment as written, and in UTC where it can be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,23 @@ impl Moment {
     /// How far it can be trusted.
     pub fn quality(&self) -> TimeQuality {
         if self.at.is_some() { TimeQuality::Instrument } else { TimeQuality::Unknown }
+    }
+
+    /// How an event of this moment is recognised: where a spreadsheet damaged the time, what another file told under the same id is
+    /// better, and stays.
+    pub fn alike(&self, key: &str) -> Option<Box<Alike>> {
+        let is_damaged = self.at.is_none() && self.flags.contains(&LiquidFlag::DamagedTime);
+        is_damaged.then(|| {
+            Box::new(Alike {
+                about: key.to_owned(),
+                elapsed_s: None,
+                window_s: 0.0,
+                // Whatever was said before of a known id counts more than what comes this way.
+                way: Way::Live,
+                figures: Vec::new(),
+                known: Known::Keep,
+            })
+        })
     }
 
     fn new(written: &str) -> Self {

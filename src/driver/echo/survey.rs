@@ -57,6 +57,7 @@ pub(super) fn event(surveyed: Surveyed, key: String, moment: &Moment, offset: Op
     Event {
         subject: Subject::Well { plate: surveyed.plate.id.clone(), well: surveyed.well },
         run: surveyed.run.clone(),
+        alike: moment.alike(&key).filter(|_| surveyed.run.is_some()),
         body: Body::EjectionSurveyed(surveyed),
         key: Key::Text(key),
         cycle: None,
@@ -66,7 +67,6 @@ pub(super) fn event(surveyed: Surveyed, key: String, moment: &Moment, offset: Op
         revision: 1,
         reason: None,
         causation: None,
-        alike: None,
         offset,
     }
 }

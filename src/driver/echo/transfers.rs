@@ -242,6 +242,7 @@ impl Teller<'_> {
     fn event(&self, body: Body, key: String, subject: Subject, moment: &Moment) -> Event {
         Event {
             body,
+            alike: moment.alike(&key),
             key: Key::Text(key),
             run: Some(self.run.clone()),
             cycle: None,
@@ -252,7 +253,6 @@ impl Teller<'_> {
             revision: 1,
             reason: None,
             causation: None,
-            alike: None,
             offset: None,
         }
     }

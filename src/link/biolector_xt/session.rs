@@ -47,6 +47,8 @@ type Answer = Vec<(XtEvent, Option<Receipt>)>;
 enum Question {
     Progress,
     Experiments,
+    /// Beside the experiments, for the names of runs.
+    Protocols,
     Values,
     Cover,
     Temperature,
@@ -58,6 +60,7 @@ impl Question {
         match self {
             Self::Progress => "GetCurrentProgress",
             Self::Experiments => "GetExperimentList",
+            Self::Protocols => "GetProtocols",
             Self::Values => "GetCultivationValues",
             Self::Cover => "GetCoverState",
             Self::Temperature => "GetTemperatureControlStatus",
@@ -219,7 +222,7 @@ impl Session {
     fn strange(&self, what: &'static str, status: &Status) -> Option<XtEvent> {
         let failure = self.connection.failure(status);
         let is_strange = matches!(failure.kind, Kind::Malformed | Kind::TooLarge);
-        is_strange.then(|| XtEvent::Faulted { what, text: format!("{what}: {failure}"), remedy: Some(failure.remedy) })
+        is_strange.then(|| faulted(what, failure))
     }
 
     async fn heard(&mut self, item: StatusUpdateStreamResponse, receipt: &[Receipt]) -> Result<(), Gone> {
@@ -236,6 +239,10 @@ impl Session {
     async fn give(&mut self, answer: Answer) -> Result<(), Gone> {
         for (event, receipt) in answer {
             match &event {
+                XtEvent::Faulted { .. } if self.faulted.insert(Question::Protocols, true).is_some() => continue,
+                XtEvent::Protocols(_) if self.faulted.remove(&Question::Protocols).is_some() => {
+                    self.outlet.send(XtEvent::Recovered { what: Question::Protocols.name() }).await?;
+                }
                 XtEvent::Progress(progress) => {
                     let before = self.progress.replace(*progress);
                     let place = |p: &GetCurrentProgressResponse| (p.cycle, p.current_channel, p.current_cultivation);
@@ -279,16 +286,15 @@ impl Session {
                     self.ask(question);
                 }
             }
-            Err(status) if matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unauthenticated) => {
-                return Ok(Some(self.ended(&status, true)));
-            }
             Err(status) => {
-                // One call that fails does not end the stream.
+                let failure = self.connection.failure(&status);
+                let is_over = matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unauthenticated);
+                // One call that fails, or is not answered in time, does not end the stream.
+                if is_over && failure.kind != Kind::Late {
+                    return Ok(Some(self.ended(&status, true)));
+                }
                 if self.faulted.insert(question, true).is_none() {
-                    let failure = self.connection.failure(&status);
-                    let text = format!("{}: {failure}", question.name());
-                    let event = XtEvent::Faulted { what: question.name(), text, remedy: Some(failure.remedy) };
-                    self.outlet.send(event).await?;
+                    self.outlet.send(faulted(question.name(), failure)).await?;
                 }
             }
         }
@@ -326,11 +332,24 @@ impl Session {
     }
 }
 
+fn faulted(what: &'static str, failure: Failure) -> XtEvent {
+    XtEvent::Faulted { what, text: format!("{what}: {failure}"), remedy: Some(failure.remedy) }
+}
+
 async fn experiments(client: &mut Client, connection: &Connection) -> Result<Answer, Status> {
     let mut events = Vec::new();
-    // Only for the names of runs.
-    if let Ok(protocols) = client.get_protocols(connection.call(())).await {
-        events.push(received(protocols));
+    // Only for the names of runs: without them it goes on.
+    match client.get_protocols(connection.call(())).await {
+        Ok(protocols) => events.push(received(protocols)),
+        Err(status) => {
+            let failure = connection.failure(&status);
+            match failure.kind {
+                Kind::TooLarge => events.push((faulted(Question::Protocols.name(), failure), None)),
+                // The connection is spoilt, or the other side speaks something else.
+                Kind::Malformed | Kind::Closed | Kind::Tls => return Err(status),
+                _ => {}
+            }
+        }
     }
     events.push(received(client.get_experiment_list(connection.call(())).await?));
     Ok(events)
@@ -339,7 +358,7 @@ async fn experiments(client: &mut Client, connection: &Connection) -> Result<Ans
 async fn put(question: Question, client: &mut Client, connection: &Connection) -> Result<Answer, Status> {
     let request = connection.call(());
     let received = match question {
-        Question::Experiments => return experiments(client, connection).await,
+        Question::Experiments | Question::Protocols => return experiments(client, connection).await,
         Question::Progress => received(client.get_current_progress(request).await?),
         Question::Values => received(client.get_cultivation_values(request).await?),
         Question::Cover => received(client.get_cover_state(request).await?),

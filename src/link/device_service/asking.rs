@@ -27,11 +27,11 @@ const KEEP_ALIVE: u32 = 100;
 /// Publishing intervals for which a server keeps a subscription that nobody hears: four hours. It may revise them.
 const LIFETIME: u32 = 144_000;
 
-/// Notifications in a message, at most.
-const TOGETHER: u32 = 1000;
+/// Notifications in a message, at most: what was decoded waits for room as a whole.
+const TOGETHER: u32 = 64;
 
-/// Events in a page of history.
-const PAGE: u32 = 1000;
+/// Events in a page of history: each takes some kibibytes when it is decoded.
+const PAGE: u32 = 500;
 
 /// The stream of a subscription, and what stands for its messages in a recording.
 pub(super) type Heard = (Streaming<NotificationMessage>, Option<Receipt>);

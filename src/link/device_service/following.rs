@@ -5,6 +5,7 @@ use instrument_proto::device::v1::{EventFields, NotificationMessage};
 use jiff::{SignedDuration, Timestamp};
 
 use super::position::Position;
+use super::room;
 use super::sequence::{Arrival, arrival, next, previous};
 use super::translate::{Content, Terms};
 use super::{Gone, Notified, ServiceEvent, Way};
@@ -183,6 +184,7 @@ impl<T: Tell> Following<'_, T> {
         let mut reaches = self.position.time.is_none() || way == Way::Before;
         let (mut more, mut is_first, mut told) = (Vec::new(), true, false);
         for _ in 0..PAGES {
+            let _turn = room::turn().await;
             let Some(page) = ask.history(from, &more).await? else {
                 return self
                     .lost(needed, &format!("{what} cannot be had: the server keeps no history of events"))
@@ -217,8 +219,12 @@ impl<T: Tell> Following<'_, T> {
 
     /// Reads what the server's history has from before it was heard for the first time; that it has none is no loss.
     pub async fn read_before(&mut self, since: Timestamp, ask: &mut impl Ask) -> Result<(), Stop> {
-        if let Some(page) = ask.history(since, &[]).await? {
-            let start = page.archive_start.map_or(since, |start| start.max(since));
+        let archive = {
+            let _turn = room::turn().await;
+            ask.history(since, &[]).await?.map(|page| page.archive_start)
+        };
+        if let Some(archive_start) = archive {
+            let start = archive_start.map_or(since, |start| start.max(since));
             let what = "what happened before the first start";
             return self.read_history(start, Timestamp::MAX, Way::Before, what, ask).await;
         }

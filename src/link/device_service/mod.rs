@@ -12,6 +12,7 @@ mod following;
 mod outlet;
 mod position;
 pub mod recorded;
+mod room;
 mod sequence;
 mod session;
 #[cfg(test)]
@@ -31,12 +32,13 @@ use crate::link::grpc::Tap;
 
 pub use asking::{opc_status, unsubscribe};
 pub use position::Position;
+use room::Room;
 pub use translate::Notice;
 
 /// The name of the link: by it the journal keeps the position and the driver's state.
 pub const LINK: &str = "grpc";
 
-/// Messages that wait for the actor. When there are as many, the server is not read, and keeps the next ones in its queues.
+/// Messages that wait for the actor, few of which are large. When there are as many, the server is not read, and keeps the next ones in its queues.
 const WAITING: usize = 16;
 
 /// Values and events that are given to the actor at once, and committed as one, at most; a single message may hold more.
@@ -143,24 +145,35 @@ impl Drop for ServiceLink {
 /// The actor's side.
 #[derive(Debug)]
 pub struct ServiceInlet {
-    events: mpsc::Receiver<ServiceEvent>,
-    next: Option<ServiceEvent>,
+    events: mpsc::Receiver<Told>,
+    next: Option<Told>,
+    /// For what was said last: it is in the journal when the next is asked for.
+    room: Vec<Room>,
+}
+
+/// What a link says, and the room that it takes.
+#[derive(Debug)]
+struct Told {
+    event: ServiceEvent,
+    room: Option<Room>,
 }
 
 impl ServiceInlet {
     /// What the link says next: messages that wait come together. `None` when the link has ended.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<ServiceEvent>> {
+        self.room.clear();
         let first = match self.next.take() {
-            Some(event) => event,
+            Some(told) => told,
             None => match self.events.poll_recv(context) {
-                Poll::Ready(Some(event)) => event,
+                Poll::Ready(Some(told)) => told,
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             },
         };
-        let ServiceEvent::Notified(mut all) = first else { return Poll::Ready(Some(first)) };
-        while let Ok(next) = self.events.try_recv() {
-            match next {
+        self.room.extend(first.room);
+        let ServiceEvent::Notified(mut all) = first.event else { return Poll::Ready(Some(first.event)) };
+        while let Ok(Told { event, room }) = self.events.try_recv() {
+            match event {
                 ServiceEvent::Notified(next)
                     if next.way == all.way && all.size() + next.size() <= TOGETHER && all.goes_before(&next) =>
                 {
@@ -168,9 +181,10 @@ impl ServiceInlet {
                     all.events.extend(next.events);
                     all.foreign += next.foreign;
                     all.position = next.position;
+                    self.room.extend(room);
                 }
-                other => {
-                    self.next = Some(other);
+                event => {
+                    self.next = Some(Told { event, room });
                     break;
                 }
             }
@@ -200,5 +214,5 @@ pub fn spawn(start: Start) -> (ServiceLink, ServiceInlet) {
         // It ends only when it is told to, or when nobody listens any more.
         let _ = ending.run_until_cancelled(session::run(start, events, durable)).await;
     });
-    (ServiceLink { stop, handled }, ServiceInlet { events: inlet, next: None })
+    (ServiceLink { stop, handled }, ServiceInlet { events: inlet, next: None, room: Vec::new() })
 }

@@ -1,23 +1,24 @@
-//! Where what the link says goes: to the actor, and what is no message of the server into the recording where there is one.
+//! Where what the link says goes: to the actor, as soon as there is room for it, and what is no message of the server into the recording where there is one.
 
 use instrument_proto::codec::capture::NoteKind;
 use tokio::sync::mpsc;
 
 use super::following::Tell;
-use super::{Gone, Notified, ServiceEvent, Way};
+use super::room::room;
+use super::{Gone, Notified, ServiceEvent, Told, Way};
 use crate::link::grpc::{Receipt, Tap};
 use crate::link::recorder::now;
 
 /// Where events go.
 pub(super) struct Outlet {
-    events: mpsc::Sender<ServiceEvent>,
+    events: mpsc::Sender<Told>,
     tap: Option<Tap>,
     /// Of the stream that is heard.
     receipt: Option<Receipt>,
 }
 
 impl Outlet {
-    pub fn new(events: mpsc::Sender<ServiceEvent>, tap: Option<Tap>) -> Self {
+    pub fn new(events: mpsc::Sender<Told>, tap: Option<Tap>) -> Self {
         Self { events, tap, receipt: None }
     }
 
@@ -51,6 +52,10 @@ impl Tell for Outlet {
                 ServiceEvent::Notified(_) => {}
             }
         }
-        self.events.send(event).await.map_err(|_| Gone)
+        let room = match &event {
+            ServiceEvent::Notified(notified) => Some(room(notified.size()).await),
+            _ => None,
+        };
+        self.events.send(Told { event, room }).await.map_err(|_| Gone)
     }
 }

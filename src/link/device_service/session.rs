@@ -13,7 +13,7 @@ use super::following::{Following, Stop, Tell as _};
 use super::outlet::Outlet;
 use super::position::Position;
 use super::translate::Terms;
-use super::{Gone, Notified, ServiceEvent, Start, Way};
+use super::{Gone, Notified, ServiceEvent, Start, Told, Way};
 use crate::config::grpc::GrpcSettings;
 use crate::driver::service::Wanted;
 use crate::link::grpc::{Connection, Failure, Waits, connect_with};
@@ -48,7 +48,7 @@ struct Session {
 /// Keeps a server heard.
 pub(super) async fn run(
     start: Start,
-    outlet: mpsc::Sender<ServiceEvent>,
+    outlet: mpsc::Sender<Told>,
     durable: watch::Receiver<Option<Position>>,
 ) -> Result<(), Gone> {
     let position = start.position.as_deref().and_then(Position::read).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 
 use crate::tls::FileError;
 
@@ -244,6 +244,14 @@ impl Failure {
         if let Some(found) = tls_in(error) {
             return Self::of_rustls(peer, found);
         }
+        if let Some((Side::Here, breach)) = http2_in(error) {
+            return Self::new(
+                peer,
+                Kind::Malformed,
+                format!("what it sent breaks the rules of HTTP/2: {}", said(&breach)),
+                "check the port in `endpoint`; if it is right the service is broken, or what stands between",
+            );
+        }
         let reason = format!("the connection was lost ({})", said(&deepest(error)));
         Self::new(
             peer,
@@ -258,9 +266,20 @@ impl Failure {
         if let Some(found) = tls_in(status) {
             return Self::of_rustls(peer, found);
         }
+        if http2_in(status).is_some() {
+            return Self::of_error(peer, status);
+        }
         let text = said(status.message());
         let tell = |kind, reason: String, remedy: &str| Self::new(peer, kind, reason, remedy);
+        let late = || {
+            tell(
+                Kind::Late,
+                format!("a call was not answered in time: {text}"),
+                "look into the service's log; a slow one needs a longer `call_timeout`",
+            )
+        };
         match status.code() {
+            Code::Cancelled if is_late(status) => late(),
             Code::Unauthenticated => tell(
                 Kind::Unauthenticated,
                 format!("the service does not accept who we are: {text}"),
@@ -276,11 +295,7 @@ impl Failure {
                 format!("it is a gRPC server without this service or method: {text}"),
                 "check the port in `endpoint` and the device's profile",
             ),
-            Code::DeadlineExceeded => tell(
-                Kind::Late,
-                format!("a call was not answered in time: {text}"),
-                "look into the service's log; a slow one needs a longer `call_timeout`",
-            ),
+            Code::DeadlineExceeded => late(),
             // The client library says so of what it received; a server has no reason to.
             Code::OutOfRange | Code::ResourceExhausted if status.message().contains("message length too large") => {
                 tell(
@@ -305,6 +320,44 @@ impl Failure {
             code => tell(Kind::Said(code), format!("the service says {code:?}: {text}"), "look into the service's log"),
         }
     }
+}
+
+/// Who found that HTTP/2 was not kept to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// This side, in what came.
+    Here,
+    /// The other one; or it simply says that it has had enough.
+    There,
+}
+
+/// The HTTP/2 error among the causes of `error`, known by its text: its type is not the client library's own.
+fn http2_in(error: &(dyn Error + 'static)) -> Option<(Side, String)> {
+    let mut next = Some(error);
+    while let Some(one) = next {
+        let text = one.to_string();
+        for kind in ["connection error ", "stream error "] {
+            match text.strip_prefix(kind) {
+                Some(rest) if rest.starts_with("detected") => return Some((Side::Here, text)),
+                Some(rest) if rest.starts_with("received") => return Some((Side::There, text)),
+                _ => {}
+            }
+        }
+        next = one.source();
+    }
+    None
+}
+
+/// Whether a call's time is over: the client library found it, or a server made with the same one, which was told of it.
+fn is_late(status: &Status) -> bool {
+    let mut next = Error::source(status);
+    while let Some(one) = next {
+        if one.is::<TimeoutExpired>() {
+            return true;
+        }
+        next = one.source();
+    }
+    status.message() == TimeoutExpired(()).to_string()
 }
 
 /// Whether a status was made on this side, of bytes that make no sense.

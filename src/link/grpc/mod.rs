@@ -36,6 +36,13 @@ const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 /// What a server may put into the headers of a reply.
 const MAX_HEADERS: u32 = 64 << 10;
 
+/// What a server may send ahead on one stream or as one answer before it is read, in bytes. What is unread waits at the server, which
+/// is to keep it; two hundred of them would otherwise have two mebibytes each under way here.
+const STREAM_WINDOW: u32 = 256 << 10;
+
+/// The same for a whole connection: with an unread stream and a download there is room for answers to other calls.
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
+
 /// Requests that wait for the connection.
 const REQUESTS: usize = 32;
 
@@ -127,6 +134,8 @@ where
         .keep_alive_timeout(KEEP_ALIVE_ANSWER)
         .keep_alive_while_idle(true)
         .http2_max_header_list_size(MAX_HEADERS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .buffer_size(REQUESTS)
         .user_agent(concat!("instrumentd/", env!("CARGO_PKG_VERSION")))
         .map_err(|error| Failure::unusable(peer, &error))?;

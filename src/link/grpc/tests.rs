@@ -1,10 +1,12 @@
 //! What is said of a service that cannot be used, each against a real server over a real socket.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use instrument_proto::device::v1::GetServerStatusRequest;
 use instrument_proto::device::v1::device_service_client::DeviceServiceClient;
+use instrument_proto::device::v1::{GetServerStatusRequest, PublishRequest};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -252,4 +254,74 @@ async fn a_server_that_answers_nonsense_is_named() {
         assert_eq!(failure.kind, expected, "{failure}");
         assert!(failure.to_string().starts_with(&format!("grpc://localhost:{port}: ")), "{failure}");
     }
+}
+
+/// A server of the device service whose streams never end, and which counts what the client had room for.
+#[derive(Clone, Default)]
+struct Floods(Arc<AtomicU64>);
+
+impl NamedService for Floods {
+    const NAME: &'static str = "instrumentd.device.v1.DeviceService";
+}
+
+impl tower::Service<tonic::codegen::http::Request<tonic::body::Body>> for Floods {
+    type Response = tonic::codegen::http::Response<tonic::body::Body>;
+    type Error = std::convert::Infallible;
+    type Future = tonic::codegen::BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: tonic::codegen::http::Request<tonic::body::Body>) -> Self::Future {
+        let sent = self.0.clone();
+        Box::pin(async move {
+            let codec = tonic_prost::ProstCodec::<Vec<u8>, ()>::default();
+            if !request.uri().path().ends_with("/Publish") {
+                let answer = tower::service_fn(|_: Request<()>| async { Ok::<_, Status>(Response::new(Vec::new())) });
+                return Ok(tonic::server::Grpc::new(codec).unary(answer, request).await);
+            }
+            let answer = tower::service_fn(move |_: Request<()>| {
+                let sent = sent.clone();
+                let messages = std::iter::repeat_with(move || {
+                    sent.fetch_add(1000, Ordering::Relaxed);
+                    Ok::<_, Status>(vec![0u8; 1000])
+                });
+                async move { Ok::<_, Status>(Response::new(tokio_stream::iter(messages))) }
+            });
+            Ok(tonic::server::Grpc::new(codec).server_streaming(answer, request).await)
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_nobody_reads_hold_up_no_other_call_and_take_little_memory() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = Floods::default();
+    let sent = server.0.clone();
+    tokio::spawn(Server::builder().add_service(server).serve_with_incoming(TcpListenerStream::new(listener)));
+    let connection = connect(&settings(port, None, None)).await.expect("connected");
+    let mut client = DeviceServiceClient::new(connection.service());
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        unread.push(client.publish(PublishRequest::default()).await.expect("a stream"));
+    }
+    // Until the server finds no more room.
+    let mut before = 0;
+    loop {
+        client.get_server_status(connection.call(GetServerStatusRequest {})).await.expect("answered all the same");
+        let now = sent.load(Ordering::Relaxed);
+        if now == before && now > u64::from(super::STREAM_WINDOW) {
+            break;
+        }
+        before = now;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for _ in 0..100 {
+        client.get_server_status(connection.call(GetServerStatusRequest {})).await.expect("answered all the same");
+    }
+    let sent = sent.load(Ordering::Relaxed);
+    // With what the server's own side holds ready.
+    assert!(sent < 4 * u64::from(super::STREAM_WINDOW), "{sent} bytes are under way");
 }
