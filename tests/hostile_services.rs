@@ -280,7 +280,8 @@ fn a_body_that_never_ends_is_told_with_its_sender() {
 
 #[test]
 fn what_speaks_no_http_is_told_with_its_address() {
-    mischief(Mischief::NoHttp2, &["breaks the rules of HTTP/2"]);
+    // Whether the connection is closed before something is asked on it is a matter of chance.
+    mischief(Mischief::NoHttp2, &["breaks the rules of HTTP/2", "connection closed"]);
 }
 
 #[test]
