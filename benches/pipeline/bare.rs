@@ -12,7 +12,7 @@ use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncReadExt;
 
 /// Rows in flight, as in the daemon's default.
 const WINDOW: u16 = 100;
@@ -133,7 +133,7 @@ pub fn serial(near: &str, line: &dyn Fn(Vec<u8>)) {
     runtime.block_on(async {
         let mut port = tokio_serial::SerialStream::open(&tokio_serial::new(near, 9600)).expect("the port");
         let (mut held, mut buffer) = (Vec::new(), [0; 4096]);
-        while let Ok(read @ 1..) = port.read(&mut buffer).await {
+        while let Ok(read @ 1..) = AsyncReadExt::read(&mut port, &mut buffer).await {
             held.extend_from_slice(&buffer[..read]);
             split(&mut held, line);
         }
