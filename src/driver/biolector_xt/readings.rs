@@ -60,7 +60,6 @@ impl Live {
         let Some(run) = &mut self.run else { return true };
         run.moving.told_s = run.moving.told_s.max(Some(*experiment_duration));
         if run.moving.cycle == Some(cycle) {
-            *run.moving.told.entry(filterset).or_default() |= 1 << number;
             if !is_ok {
                 *run.moving.invalid.entry(filterset).or_default() += 1;
             }
@@ -78,7 +77,11 @@ impl Live {
         let is_ok = measured.quality == Quality::Ok;
         let alike = files::reading(&measured, reading.way, run.kept.window_s(), &self.context.profile.tolerance);
         let key = Key::Reading(reading.cycle, reading.filterset, reading.well);
-        let event = run.event(Body::Measured(measured), key, Some(reading.cycle), reading.time);
+        let (body, cycle) = (Body::Measured(measured), Some(reading.cycle));
+        let event = match run.tells(reading.cycle, reading.filterset, reading.well) {
+            true => run.event(body, key, cycle, reading.time),
+            false => run.known_event(body, key, cycle, reading.time),
+        };
         effects.events.push(Event { alike: Some(Box::new(alike)), ..event });
         is_ok
     }
@@ -142,9 +145,11 @@ impl Live {
                 run.changed = true;
             }
         }
+        let told = std::mem::take(&mut moving.told);
+        let is_next = moving.cycle.and_then(|before| before.checked_add(1)) == Some(cycle);
+        moving.told_before = if is_next { told } else { BTreeMap::new() };
         moving.cycle = Some(cycle);
         moving.cycle_began_s = waiting.is_first.then_some(elapsed_s);
-        moving.told.clear();
         moving.invalid.clear();
         moving.cycle_counts.clear();
         moving.cycle_is_told = false;

@@ -10,7 +10,7 @@ use super::channels::Channels;
 use super::tracker::Tracker;
 use crate::driver::biolector::{Context, clock};
 use crate::event::cultivation::{Run, RunFlag};
-use crate::event::{Alike, Body, Event, IdBase, Key, Known, Subject, TimeQuality, Way, ids};
+use crate::event::{Alike, Body, Event, IdBase, Key, Known, Subject, TimeQuality, Way, Well, ids};
 
 /// What is kept of a run, beside what changes with each reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,6 +115,9 @@ pub(super) struct Moving {
     pub cycle_began_s: Option<u64>,
     /// Readings told of this cycle: by channel, wells.
     pub told: BTreeMap<u32, u64>,
+    /// The same of the cycle before, some of which are the current values until this one has them too.
+    #[serde(default)]
+    pub told_before: BTreeMap<u32, u64>,
     pub invalid: BTreeMap<u32, u32>,
     pub cycle_counts: BTreeMap<String, u64>,
     pub cycle_is_told: bool,
@@ -147,8 +150,28 @@ impl LiveRun {
         Self { kept, moving, run, plate_id, changed: true }
     }
 
+    /// Remembers that a reading is told of; `false` where it was before, so that the journal will know it.
+    pub fn tells(&mut self, cycle: u32, filterset: u32, well: Well) -> bool {
+        let Moving { cycle: open, told, told_before, .. } = &mut self.moving;
+        let told = match *open {
+            Some(open) if open == cycle => told,
+            Some(open) if cycle.checked_add(1) == Some(open) => told_before,
+            _ => return true,
+        };
+        let wells = told.entry(filterset).or_default();
+        let bit = 1 << (u64::from(well.row()) * 8 + u64::from(well.column()));
+        let is_new = *wells & bit == 0;
+        *wells |= bit;
+        is_new
+    }
+
     /// An event of this run, counted.
     pub fn event(&mut self, body: Body, key: Key, cycle: Option<u32>, time: When) -> Event {
+        self.count(&body, cycle);
+        self.known_event(body, key, cycle, time)
+    }
+
+    fn count(&mut self, body: &Body, cycle: Option<u32>) {
         let event_type = body.event_type().short();
         if let Some(count) = self.moving.counts.get_mut(event_type) {
             *count += 1;
@@ -158,6 +181,10 @@ impl LiveRun {
         if cycle.is_some() && cycle == self.moving.cycle {
             *self.moving.cycle_counts.entry(event_type.to_owned()).or_default() += 1;
         }
+    }
+
+    /// An event that was told before, and that was counted then.
+    pub fn known_event(&self, body: Body, key: Key, cycle: Option<u32>, time: When) -> Event {
         let subject = match &body {
             Body::Measured(measured) => Subject::Well { plate: self.plate_id.clone(), well: measured.well },
             Body::Fed(fed) => Subject::Well { plate: self.plate_id.clone(), well: fed.well },

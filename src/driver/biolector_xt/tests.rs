@@ -141,6 +141,19 @@ fn value(made: Made) -> f32 {
     5.0 + made.cycle as f32 / 10.0
 }
 
+/// The reading that an event tells of.
+fn made(event: &Event) -> Option<Made> {
+    match &event.body {
+        Body::Measured(it) => Some(Made {
+            cycle: it.cycle,
+            filterset: it.filterset,
+            well: it.well.row() * 8 + it.well.column(),
+            elapsed_s: it.elapsed_s as u64,
+        }),
+        _ => None,
+    }
+}
+
 /// The driver with what it said and its snapshot as a journal would keep them.
 struct Bench {
     driver: Box<dyn Driver>,
@@ -253,15 +266,6 @@ impl Bench {
     }
 
     fn measured(&self) -> Vec<Made> {
-        let made = |event: &Event| match &event.body {
-            Body::Measured(it) => Some(Made {
-                cycle: it.cycle,
-                filterset: it.filterset,
-                well: it.well.row() * 8 + it.well.column(),
-                elapsed_s: it.elapsed_s as u64,
-            }),
-            _ => None,
-        };
         self.events.iter().filter_map(made).collect()
     }
 
@@ -352,6 +356,40 @@ fn readings_that_wait_in_the_first_opening_come_back_after_a_kill_too() {
     bench.measure();
     bench.measure();
     assert_eq!(distinct(&bench.measured()), distinct(&bench.instrument.made));
+}
+
+#[test]
+fn what_the_current_values_tell_again_is_counted_once() {
+    let mut bench = Bench::new(1);
+    bench.open_before_the_run();
+    let mut completed = 0;
+    for round in 0..60 {
+        (0..7).for_each(|_| bench.measure());
+        bench.cut();
+        (0..round % 3).for_each(|_| bench.measure());
+        bench.open();
+    }
+    let (mut told, mut in_run) = (BTreeMap::<u32, BTreeSet<Made>>::new(), BTreeSet::new());
+    for event in &bench.events {
+        match &event.body {
+            Body::Measured(_) => {
+                let made = made(event).expect("a reading");
+                told.entry(made.cycle).or_default().insert(made);
+                in_run.insert(made);
+            }
+            Body::CycleCompleted(cycle) => {
+                let counted = cycle.events.get("cultivation.measured").copied().unwrap_or(0);
+                let known = told.get(&cycle.cycle).map_or(0, BTreeSet::len) as u64;
+                assert_eq!(counted, known, "cycle {}", cycle.cycle);
+                let seen: u32 = cycle.channels.iter().map(|channel| channel.seen).sum();
+                assert_eq!(u64::from(seen), known, "cycle {}", cycle.cycle);
+                completed += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(bench.measured().len() > in_run.len(), "some are told again");
+    assert!(completed > 3, "{completed} cycles");
 }
 
 fn distinct(readings: &[Made]) -> BTreeSet<Made> {
