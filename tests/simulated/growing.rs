@@ -22,6 +22,9 @@ use crate::settings;
 /// Long enough for any machine; never waited for when all is well.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A link that looks every 20 ms and has said nothing for so long has nothing to say.
+const SILENCE: Duration = Duration::from_millis(500);
+
 /// Half an hour of the instrument's time in some 0.3 s, so that the link finds its files at every stage.
 const PACE: Pace = Pace::Times(6000.0);
 
@@ -197,10 +200,12 @@ fn listen(settings: Settings, folder: &Path) -> BTreeSet<String> {
                     match player.done().try_recv() {
                         Ok(_) => {}
                         Err(TryRecvError::Empty) => break,
-                        Err(TryRecvError::Disconnected) => playing = false,
+                        // What was written last may not have been noticed yet.
+                        Err(TryRecvError::Disconnected) => (playing, waited) = (false, Duration::ZERO),
                     }
                 }
-                if !playing && !listener.positions.is_empty() && listener.busy.is_empty() {
+                let is_silent = !playing && waited >= SILENCE;
+                if is_silent && !listener.positions.is_empty() && listener.busy.is_empty() {
                     // Nothing more will come, which is what these timers wait for.
                     for timer in std::mem::take(&mut listener.timers) {
                         listener.input(Input::Timer(&timer));
