@@ -12,7 +12,6 @@ use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use tokio::io::AsyncReadExt;
 
 /// Rows in flight, as in the daemon's default.
 const WINDOW: u16 = 100;
@@ -127,17 +126,17 @@ pub fn file(file: &Path, done: &Receiver<()>, line: &dyn Fn(Vec<u8>)) {
     }
 }
 
-/// The lines that come over a serial line, read as the daemon's libraries read one, until it is closed at its far end.
+/// The lines that come over a serial line, until it is closed at its far end.
 pub fn serial(near: &str, line: &dyn Fn(Vec<u8>)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let mut port = tokio_serial::SerialStream::open(&tokio_serial::new(near, 9600)).expect("the port");
-        let (mut held, mut buffer) = (Vec::new(), [0; 4096]);
-        while let Ok(read @ 1..) = AsyncReadExt::read(&mut port, &mut buffer).await {
-            held.extend_from_slice(&buffer[..read]);
-            split(&mut held, line);
-        }
-    });
+    let mut port = std::fs::File::open(near).expect("the port");
+    let mut settings = rustix::termios::tcgetattr(&port).expect("a tty");
+    settings.make_raw();
+    rustix::termios::tcsetattr(&port, rustix::termios::OptionalActions::Now, &settings).expect("it is set");
+    let (mut held, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = port.read(&mut buffer) {
+        held.extend_from_slice(&buffer[..read]);
+        split(&mut held, line);
+    }
 }
 
 fn split(held: &mut Vec<u8>, line: &dyn Fn(Vec<u8>)) {

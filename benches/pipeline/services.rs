@@ -44,11 +44,21 @@ fn recorded(daemon: &Daemon) -> u64 {
     devices.iter().map(|device| device.last_sequence).sum()
 }
 
+/// Two hundred gateways, and a daemon that is connected to all of them.
+fn all_followed(broker: &Broker, settings: impl Fn(usize) -> Settings) -> (Vec<EchoMsPlus>, Daemon) {
+    let deliveries = subscribe(broker.port, "instrumentd/v1/bench/devices/+/state");
+    let gateways: Vec<EchoMsPlus> = (0..GATEWAYS).map(|number| gateway(settings(number), Pace::Times(1.0))).collect();
+    let tables: String = gateways.iter().enumerate().map(|(number, echo)| table(number, echo)).collect();
+    let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the project");
+    let daemon = Daemon::with(broker.port, folder, &tables);
+    wait_online(&deliveries, GATEWAYS);
+    (gateways, daemon)
+}
+
 /// Two hundred gateways, one change a second each.
 pub fn many() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(broker) = Broker::start(folder.path()) else { return };
-    let deliveries = subscribe(broker.port, "instrumentd/v1/bench/devices/+/state");
     let settings = |seed: usize| {
         let settings = Settings {
             seed: seed as u64,
@@ -58,14 +68,9 @@ pub fn many() {
             lead_s: 0.1,
             ..Settings::default()
         };
-        // Few wells, each of them often: the survey of a whole plate would be told at once.
-        settings.plates(1, 384, 4, 100, 0)
+        settings.plates(1, 384, 384, 1, 0)
     };
-    let gateways: Vec<EchoMsPlus> = (0..GATEWAYS).map(|number| gateway(settings(number), Pace::Times(1.0))).collect();
-    let tables: String = gateways.iter().enumerate().map(|(number, echo)| table(number, echo)).collect();
-    let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the project");
-    let daemon = Daemon::with(broker.port, folder, &tables);
-    wait_online(&deliveries, GATEWAYS);
+    let (_gateways, daemon) = all_followed(&broker, settings);
     // What came before the daemon was there is behind it when all of them are heard.
     #[allow(clippy::disallowed_methods)]
     std::thread::sleep(Duration::from_secs(5));
@@ -84,7 +89,6 @@ pub fn many() {
 pub fn surveys() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(broker) = Broker::start(folder.path()) else { return };
-    let deliveries = subscribe(broker.port, "instrumentd/v1/bench/devices/+/state");
     let settings = |seed: usize| {
         let settings = Settings {
             seed: seed as u64,
@@ -97,18 +101,14 @@ pub fn surveys() {
         };
         settings.plates(2, 384, PLATE, 1, 0)
     };
-    let gateways: Vec<EchoMsPlus> = (0..GATEWAYS).map(|number| gateway(settings(number), Pace::Times(1.0))).collect();
-    let tables: String = gateways.iter().enumerate().map(|(number, echo)| table(number, echo)).collect();
-    let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the project");
-    let daemon = Daemon::with(broker.port, folder, &tables);
-    wait_online(&deliveries, GATEWAYS);
+    let (_gateways, daemon) = all_followed(&broker, settings);
     let (start, wanted) = (Instant::now(), (2 * GATEWAYS * (2 * PLATE + 2)) as u64);
     while recorded(&daemon) < wanted && start.elapsed() < Duration::from_secs(120) {
         #[allow(clippy::disallowed_methods)]
         std::thread::sleep(Duration::from_millis(100));
     }
     println!("  {} events recorded of {wanted} or more", recorded(&daemon));
-    verdict("peak resident memory with 200 surveys at once", daemon.memory_mb("VmHWM"), Wanted::AtMost(200.0), "MB");
+    verdict("peak resident memory with 200 surveys at once", daemon.memory_mb("VmHWM"), Wanted::AtMost(100.0), "MB");
 }
 
 /// One gateway that tells 20 000 events a second.
