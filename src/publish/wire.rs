@@ -35,9 +35,23 @@ const READ: usize = 8 << 10;
 const UNHURRIED: Duration = Duration::from_secs(60);
 
 /// What packets go over.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Has the system tell the far end at once that what it sent has arrived, instead of with the next bytes or after 40 ms.
+    fn confirm(&self) {}
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl Stream for TcpStream {
+    fn confirm(&self) {
+        // It is only slower without.
+        let _ = self.set_quickack(true);
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn confirm(&self) {
+        self.get_ref().0.confirm();
+    }
+}
 
 /// An open connection.
 pub(super) struct Wire {
@@ -48,6 +62,8 @@ pub(super) struct Wire {
     outgoing: BytesMut,
     /// Whether bytes were written that the stream may still hold.
     unflushed: bool,
+    /// Whether something was read since the last write.
+    unconfirmed: bool,
     /// Why nothing can be written any more; told after what can still be read.
     broken: Option<io::Error>,
     /// Messages to acknowledge in the order of their delivery, and whether that may be done.
@@ -83,6 +99,7 @@ impl Wire {
             incoming: BytesMut::with_capacity(READ),
             outgoing: BytesMut::with_capacity(READ),
             unflushed: false,
+            unconfirmed: false,
             broken: None,
             delivered: VecDeque::new(),
             most_delivered: properties
@@ -184,9 +201,21 @@ impl Wire {
             }
             // What came in one piece with the CONNACK is there already.
             if !self.take_packets()? {
-                ready!(self.poll_rest(context))?;
+                let rest = self.poll_rest(context);
+                if rest.is_pending() {
+                    self.confirm();
+                }
+                ready!(rest)?;
                 self.take_packets()?;
             }
+        }
+    }
+
+    /// Before waiting for more acknowledgements: a broker that leaves Nagle's algorithm on, as Mosquitto does, keeps them back until it knows that the
+    /// first has arrived. With nothing to be written, a full window would wait for that 40 ms, each time.
+    fn confirm(&mut self) {
+        if std::mem::take(&mut self.unconfirmed) && self.state.inflight() > 0 {
+            self.stream.confirm();
         }
     }
 
@@ -236,7 +265,7 @@ impl Wire {
 
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
-            self.unflushed = true;
+            (self.unflushed, self.unconfirmed) = (true, false);
             if ready!(poll_write_buf(Pin::new(&mut self.stream), context, &mut self.outgoing))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -252,7 +281,10 @@ impl Wire {
         self.incoming.reserve(READ / 2);
         match ready!(poll_read_buf(Pin::new(&mut self.stream), context, &mut self.incoming)) {
             Ok(0) => Poll::Ready(Err(StateError::ConnectionAborted)),
-            Ok(_) => Poll::Ready(Ok(())),
+            Ok(_) => {
+                self.unconfirmed = true;
+                Poll::Ready(Ok(()))
+            }
             Err(error) => Poll::Ready(Err(written(error))),
         }
     }
@@ -304,6 +336,8 @@ async fn encrypted(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use rumqttc::v5::mqttbytes::v5::Publish;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
@@ -375,6 +409,73 @@ mod tests {
         let got = broker.await.expect("the broker ends");
         let expected: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
         assert_eq!(got.iter().map(|publish| String::from_utf8_lossy(&publish.payload)).collect::<Vec<_>>(), expected);
+    }
+
+    impl Stream for DuplexStream {}
+    impl Stream for Closing {}
+
+    /// A line that counts how often it was to confirm what came.
+    struct Counting(DuplexStream, Arc<AtomicUsize>);
+
+    impl AsyncRead for Counting {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(context, buffer)
+        }
+    }
+
+    impl AsyncWrite for Counting {
+        fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(context, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(context)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(context)
+        }
+    }
+
+    impl Stream for Counting {
+        fn confirm(&self) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_came_is_confirmed_before_more_acknowledgements_are_waited_for() {
+        let (near, mut far) = tokio::io::duplex(64 << 10);
+        let confirmed = Arc::new(AtomicUsize::new(0));
+        let mut options = MqttOptions::new("test", "localhost", 1883);
+        options.set_outgoing_inflight_upper_limit(MESSAGES);
+        let mut said = BytesMut::new();
+        let connack = ConnAck { session_present: false, code: ConnectReturnCode::Success, properties: None };
+        Packet::ConnAck(connack).write(&mut said, None).expect("it is small");
+        far.write_all(&said).await.expect("the line is open");
+        let line = Counting(near, Arc::clone(&confirmed));
+        let (mut wire, _) = Wire::greet(Box::new(line), &options).await.expect("a connection");
+        for number in 0..3 {
+            wire.send(publish(number)).expect("taken");
+        }
+        // What is there to be heard, until there is nothing more.
+        async fn hear(wire: &mut Wire) {
+            while tokio::select! { biased; event = wire.next() => event.is_ok(), () = std::future::ready(()) => false }
+            {
+            }
+        }
+        for (acknowledged, confirmations) in [(1, 1), (2, 2), (3, 2)] {
+            hear(&mut wire).await;
+            let mut said = BytesMut::new();
+            Packet::PubAck(PubAck::new(acknowledged, None)).write(&mut said, None).expect("it is small");
+            far.write_all(&said).await.expect("the line is open");
+            hear(&mut wire).await;
+            assert_eq!(confirmed.load(Ordering::SeqCst), confirmations, "after the last nothing is waited for");
+        }
     }
 
     /// A line whose far end said something, and takes nothing any more.
