@@ -8,9 +8,10 @@ use super::transaction::roll_back;
 use super::writer::Writer;
 use super::{locked, retention, schema};
 
-/// Pages in the log from which it is moved to the file when nothing waits, and from which it is moved in any case.
-const LOG_IDLE: i64 = 500;
-const LOG_BUSY: i64 = 2000;
+/// Pages in the log from which it is moved to the file when nothing waits, and from which it is moved in any case. Each page is moved once, however
+/// often it stands in the log: with hundreds of devices that take turns, a short log would hold each of their pages once or twice.
+const LOG_IDLE: i64 = 2000;
+const LOG_BUSY: i64 = 4000;
 
 /// Between two looks for old payloads.
 const EVERY: Duration = Duration::from_secs(60);
@@ -38,10 +39,10 @@ impl Chores {
         self.next
     }
 
-    /// Counts what was written to the log: a page holds about 7 KiB of new rows, and a few are touched by the smallest
+    /// Counts what was written to the log: a page holds new rows of about three quarters of its size, and a few are touched by the smallest
     /// commit.
     pub(super) fn wrote(&mut self, bytes: usize) {
-        self.log_pages += i64::try_from(bytes / 7168).unwrap_or(LOG_BUSY) + 4;
+        self.log_pages += i64::try_from(bytes).unwrap_or(i64::MAX) / (schema::PAGE * 3 / 4) + 4;
     }
 
     /// Does what is due; true when it looked for old payloads and everything was quiet.

@@ -13,6 +13,12 @@ pub(super) const APPLICATION_ID: i32 = 0x696e_7364;
 /// The version of the tables that this program writes, `user_version`.
 pub(super) const VERSION: i32 = 3;
 
+/// Bytes in a page of a new journal.
+pub(super) const PAGE: i64 = 4096;
+
+/// After it was moved to the file, the log keeps so many bytes: a log that grows costs more to make durable than one that is written again.
+const LOG_BYTES: i64 = 16 * 1024 * 1024;
+
 /// How many low bits of a row's key are the sequence; the bits above are the device's number. 2^40 events for each of
 /// 2^22 devices.
 const SEQUENCE_BITS: u32 = 40;
@@ -96,18 +102,18 @@ fn connect(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
     if pages == 0 {
         // Before the first table is made, or it has no effect.
-        // Some rows to a page: fewer pages to write and to move, and no more to make durable with a single row.
-        connection.pragma_update(None, "page_size", 8192)?;
+        // A commit of one event writes a page of each of three tables, whole: they are as small as an event's payload allows.
+        connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // In KiB: holds the pages at which the tables grow, and little else.
-    connection.pragma_update(None, "cache_size", -4096)?;
+    // In KiB: holds the pages at which the tables grow, of some hundred devices too, and little else.
+    connection.pragma_update(None, "cache_size", -6144)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // The writer itself decides when pages go from the log to the file.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", 8 * 1024 * 1024)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     Ok(connection)
 }
 
