@@ -42,7 +42,7 @@ pub const LINK: &str = "grpc";
 const WAITING: usize = 16;
 
 /// Values and events that are given to the actor at once, and committed as one, at most; a single message may hold more.
-const TOGETHER: usize = 2048;
+const TOGETHER: usize = 1024;
 
 /// What a link starts from.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Values and events on their way, of all services together. With what becomes of it each takes some kibibytes.
-const NOTIFICATIONS: u32 = 4096;
+const NOTIFICATIONS: u32 = 2048;
 
 /// Pages of history that are read at the same time.
 const PAGES: usize = 4;

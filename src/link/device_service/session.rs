@@ -18,8 +18,10 @@ use crate::config::grpc::GrpcSettings;
 use crate::driver::service::Wanted;
 use crate::link::grpc::{Connection, Failure, Waits, connect_with};
 
-/// Messages are acknowledged together, at most so often: until then they only wait in the server's retransmission queue.
-const ACKNOWLEDGE: Duration = Duration::from_secs(2);
+/// Messages are acknowledged together: until then they only wait in the server's retransmission queue. So many of them are within the shorter
+/// time, fewer within the longer one.
+const MANY: u32 = 64;
+const ACKNOWLEDGE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
 /// What came before the first start is read from the server's history so far back.
 const BEFORE: SignedDuration = SignedDuration::from_hours(24);
@@ -148,7 +150,7 @@ impl Session {
         self.outlet.tell(ServiceEvent::Notified(now)).await?;
 
         let mut acknowledged = self.position.sequence;
-        let mut may_acknowledge = Instant::now();
+        let mut last = Instant::now();
         let mut repeated = 0;
         loop {
             let pending = self
@@ -161,14 +163,17 @@ impl Session {
                         && durable.sequence != acknowledged
                 })
                 .cloned();
+            // Numbers go round; where they do, that 0 is left out makes no difference here.
+            let waiting = pending.as_ref().map_or(0, |durable| durable.sequence.wrapping_sub(acknowledged));
+            let acknowledge_at = last + if waiting < MANY { ACKNOWLEDGE.1 } else { ACKNOWLEDGE.0 };
             let message = tokio::select! {
                 biased;
                 () = self.outlet.closed() => return Err(Stop::Gone),
-                () = tokio::time::sleep_until(may_acknowledge), if pending.is_some() => {
+                () = tokio::time::sleep_until(acknowledge_at), if pending.is_some() => {
                     if let Some(position) = pending {
                         server.acknowledge(&position).await?;
                         acknowledged = position.sequence;
-                        may_acknowledge = Instant::now() + ACKNOWLEDGE;
+                        last = Instant::now();
                     }
                     continue;
                 }
