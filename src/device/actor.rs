@@ -36,6 +36,9 @@ use crate::journal::SourceUpdate;
 /// How often an actor shows that it lives and how far it is, and looks whether silence is worth keeping.
 const BEAT: Duration = Duration::from_secs(2);
 
+/// How often its state tells how far the events go while more and more come; with the first beat after which none came in any case.
+const COUNTED: Duration = Duration::from_secs(10);
+
 /// One run of a device's actor.
 pub struct Actor {
     settings: Arc<DeviceSettings>,
@@ -62,8 +65,17 @@ pub struct Actor {
     after_command: bool,
     last_input: Instant,
     last_sequence: u64,
+    told: Told,
     /// The epoch of the device service in the last committed position.
     service_epoch: String,
+}
+
+/// What the board was told of how far the events go.
+struct Told {
+    sequence: u64,
+    at: Instant,
+    /// How far they went at the beat before.
+    before: u64,
 }
 
 impl Actor {
@@ -95,6 +107,7 @@ impl Actor {
             after_command: false,
             last_input: Instant::now(),
             last_sequence: 0,
+            told: Told { sequence: 0, at: Instant::now(), before: 0 },
             service_epoch: String::new(),
         }
     }
@@ -222,16 +235,14 @@ impl Actor {
             self.record.note("silence", Some(note));
         }
         let (operation, identity) = (effects.operation.take(), effects.identity.take());
-        if operation.is_some() || identity.is_some() {
+        if let Some(identity) = identity {
+            self.board.identify(device, identity);
+        }
+        if let Some(operation) = operation {
             self.board.update(device, |state| {
-                state.silent = false;
-                if let Some(operation) = operation {
-                    state.operation = operation;
-                }
-                if identity.is_some() {
-                    state.identity = identity;
-                }
-                true
+                let was_silent = std::mem::take(&mut state.silent);
+                let before = std::mem::replace(&mut state.operation, operation);
+                was_silent || before != state.operation
             });
         }
         self.record.events(source, &effects.events);
@@ -277,9 +288,14 @@ impl Actor {
         }
         let (last, first) = (self.last_sequence, self.record.first_available());
         let found = self.links.status().map(|status| files::found(&status.borrow()));
+        let is_quiet = std::mem::replace(&mut self.told.before, last) == last;
+        let counts = last > self.told.sequence && (is_quiet || self.told.at.elapsed() >= COUNTED);
+        if counts {
+            (self.told.sequence, self.told.at) = (last, Instant::now());
+        }
         self.board.update(&self.settings.id, |state| {
-            state.found = found.unwrap_or_default();
-            let news = last > state.last_sequence || first != state.first_available_sequence;
+            let before = std::mem::replace(&mut state.found, found.unwrap_or_default());
+            let news = counts || before != state.found || first != state.first_available_sequence;
             (state.last_sequence, state.first_available_sequence) = (state.last_sequence.max(last), first);
             news
         });

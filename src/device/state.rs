@@ -55,7 +55,7 @@ pub struct DeviceState {
     pub place: Option<String>,
     /// How changes are found, and why so.
     pub watching: Option<String>,
-    /// What its link has found and not read; told only with other news, since it changes all the time.
+    /// What its link has found and not read.
     pub found: Found,
     /// What the instrument does.
     pub operation: Operation,

@@ -197,10 +197,10 @@ impl Journal {
         self.state().device(device)
     }
 
-    /// Tells the last sequence of every device, in no order: for what asks after each commit. Nothing else is committed meanwhile, and `each` must not ask
-    /// the journal.
-    pub fn ends(&self, mut each: impl FnMut(&DeviceId, u64)) {
-        for (device, stream) in &self.state().streams {
+    /// Tells the last sequence of every device that a commit touched since the one of number `since`, and that one, as [`Journal::committed`] counts them,
+    /// in no order; of every device since 0. Nothing else is committed meanwhile, and `each` must not ask the journal.
+    pub fn ends(&self, since: u64, mut each: impl FnMut(&DeviceId, u64)) {
+        for (device, stream) in self.state().streams.iter().filter(|(_, stream)| stream.commit >= since) {
             each(device, stream.last);
         }
     }

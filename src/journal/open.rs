@@ -346,6 +346,7 @@ pub(super) fn load_streams(connection: &Connection, state: &mut State) -> rusqli
             first_available: first.map(schema::sequence),
             retired: retired.is_some(),
             source: source.map(Into::into),
+            commit: 0,
         };
         state.streams.insert(device, stream);
     }

@@ -23,6 +23,8 @@ pub(super) struct Stream {
     pub(super) retired: bool,
     /// The CloudEvents source of its events, once there is one.
     pub(super) source: Option<Arc<str>>,
+    /// The number of the commit that touched it last, counted from the daemon's start; 0 for none.
+    pub(super) commit: u64,
 }
 
 /// A row that a broker refused for good.

@@ -361,8 +361,9 @@ impl Writer {
     }
 
     /// After the commit: memory first, then those who publish it, then those who wait to go on.
-    fn publish(&mut self, outcome: Outcome, commands: &mut Vec<Command>) {
+    fn publish(&mut self, mut outcome: Outcome, commands: &mut Vec<Command>) {
         let new_rows = outcome.rows.len() as u64;
+        outcome.streams.values_mut().for_each(|stream| stream.commit = self.commits + 1);
         {
             let mut state = locked(&self.shared.state);
             state.streams.extend(outcome.streams);
@@ -373,12 +374,10 @@ impl Writer {
         if new_rows > 0 {
             self.commits += 1;
             self.shared.committed.send_replace(self.commits);
+            self.mark.add(self.constants.journal, new_rows);
         }
         for (command, committed) in commands.drain(..).zip(outcome.committed) {
             let _ = command.reply.send(committed);
-        }
-        if new_rows > 0 {
-            self.mark.add(self.constants.journal, new_rows);
         }
     }
 

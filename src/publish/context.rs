@@ -64,8 +64,7 @@ impl Context {
 
     /// Whether a state of our node's name was made by a daemon that was started after this one.
     pub fn is_newer_than_us(&self, state: &[u8]) -> bool {
-        let own = self.standing.retained().into_iter().find(|message| message.topic == self.own_state);
-        own.is_some_and(|own| is_newer(state, &own.payload))
+        self.standing.content(&self.own_state).is_some_and(|own| is_newer(state, &own))
     }
 }
 

@@ -10,10 +10,10 @@ use rumqttc::v5::mqttbytes::{QoS, valid_topic};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use super::Retained;
 use super::end::End;
 use super::limits::publish_size;
 use super::replay::Answer;
+use super::retained::Due;
 use super::rows::Next;
 use super::session::{Item, Read, Session};
 use crate::event::envelope::without_data;
@@ -34,8 +34,8 @@ impl Session<'_> {
     pub(super) fn fill(&mut self, now: Instant) -> Result<(), End> {
         self.read_ahead(now);
         while self.window.wants() && !self.wire.is_full() {
-            if let Some(message) = self.shelf.next() {
-                self.publish_retained(message)?;
+            if let Some(due) = self.shelf.next() {
+                self.publish_retained(due)?;
             } else if let Some(next) = self.rows.next(now) {
                 self.publish_row(next, now)?;
             } else if self.rows.hungry() && self.read_ahead(now) {
@@ -149,28 +149,31 @@ impl Session<'_> {
         Some(short.into())
     }
 
-    fn publish_retained(&mut self, message: Retained) -> Result<(), End> {
-        let topic = format!("{}{}", self.context.prefix, message.topic);
-        let expiry = message.expires.then_some(self.context.settings.state_expiry.as_secs());
+    fn publish_retained(&mut self, due: Due) -> Result<(), End> {
+        // Without content it is cleared.
+        let payload = self.context.standing.content(&due.topic).unwrap_or_default();
+        let expires = due.expires && !payload.is_empty();
+        let topic = format!("{}{}", self.context.prefix, due.topic);
+        let expiry = expires.then_some(self.context.settings.state_expiry.as_secs());
         let mut properties = PublishProperties {
             message_expiry_interval: expiry.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
             ..PublishProperties::default()
         };
-        let mut size = if message.expires { 5 } else { 0 };
-        if !message.payload.is_empty() {
+        let mut size = if expires { 5 } else { 0 };
+        if !payload.is_empty() {
             properties.payload_format_indicator = Some(1);
             properties.content_type = Some(JSON.to_owned());
             size += 2 + 3 + JSON.len();
         }
-        if !self.limits.allows(publish_size(topic.len(), size, message.payload.len())) {
-            let text = format!("{} of {} bytes is larger than the broker takes", message.topic, message.payload.len());
+        if !self.limits.allows(publish_size(topic.len(), size, payload.len())) {
+            let text = format!("{} of {} bytes is larger than the broker takes", due.topic, payload.len());
             tracing::warn!(broker = %self.context.settings.name, reason = %text, "A retained topic is not published.");
             self.report.status.fail(text, "raise the broker's maximum packet size");
             return Ok(());
         }
         // Without retained messages at the broker, those who listen now see it at least.
         let retain = self.limits.retain;
-        self.hand_over(topic, retain, message.payload.into(), properties, Item::Retained(message.topic))
+        self.hand_over(topic, retain, payload.into(), properties, Item::Retained(due.topic))
     }
 
     fn publish_answer(&mut self, answer: Answer) -> Result<(), End> {

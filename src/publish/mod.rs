@@ -63,19 +63,31 @@ pub struct Retained {
     pub topic: String,
     /// The content, JSON.
     pub payload: Vec<u8>,
+}
+
+/// Which version there is of a retained topic. What it says is only made when it is published: with hundreds of devices most
+/// of it says the same as before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// The topic below root and site.
+    pub topic: Arc<str>,
+    /// Another number whenever it says something else.
+    pub version: u64,
     /// Whether it expires at the broker unless it is refreshed.
     pub expires: bool,
 }
 
-/// What the daemon says of itself and its devices; asked for whenever it is published.
+/// What the daemon says of itself and its devices.
 pub trait Standing: Send + Sync {
-    /// The devices' states and infos and the node's state, `online`, as they are now.
-    fn retained(&self) -> Vec<Retained>;
+    /// The topics of the devices' states and infos and of the node's state, `online`.
+    fn topics(&self) -> Vec<Topic>;
+    /// What one of [`Standing::topics`] says now; `None` for any other.
+    fn content(&self, topic: &str) -> Option<Vec<u8>>;
     /// The node's state, `offline`: the last will.
     fn will(&self) -> Retained;
     /// The node's state, `stopped`: published last of all.
     fn stopped(&self) -> Retained;
-    /// Changes whenever [`Standing::retained`] may say something else.
+    /// Changes whenever [`Standing::topics`] may say something else.
     fn changed(&self) -> watch::Receiver<u64>;
     /// Where commands go and their answers come from.
     fn commands(&self) -> Arc<Exchange>;

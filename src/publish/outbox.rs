@@ -28,8 +28,9 @@ pub trait Outbox: Send + Sync {
     fn id(&self) -> Uuid;
     /// Every device with rows. Never blocks.
     fn devices(&self) -> Vec<Extent>;
-    /// Tells the last sequence of every device with rows, in no order. Never blocks.
-    fn ends(&self, each: &mut dyn FnMut(&DeviceId, u64));
+    /// Tells the last sequence of every device with rows that may have new ones since the commit of number `since`, and that one, as
+    /// [`Outbox::committed`] counts them, in no order; of every device since 0. Never blocks.
+    fn ends(&self, since: u64, each: &mut dyn FnMut(&DeviceId, u64));
     /// Up to where `broker` has settled each device. Blocks.
     fn positions(&self, broker: &Arc<str>) -> Result<BTreeMap<DeviceId, u64>, String>;
     /// Rows after `sequence` from memory, ascending; `None` where memory does not reach back that far. Never blocks.
@@ -40,7 +41,7 @@ pub trait Outbox: Send + Sync {
     fn settle(&self, broker: &Arc<str>, device: &DeviceId, sequence: u64);
     /// Notes that `broker` refused a row for good.
     fn dead_letter(&self, broker: &Arc<str>, device: &DeviceId, sequence: u64, reason: &str);
-    /// Changes at every commit with new rows.
+    /// Counts the commits with new rows.
     fn committed(&self) -> watch::Receiver<u64>;
 }
 
@@ -58,8 +59,8 @@ impl Outbox for Journal {
         Journal::devices(self).into_iter().map(extent).collect()
     }
 
-    fn ends(&self, each: &mut dyn FnMut(&DeviceId, u64)) {
-        Journal::ends(self, each);
+    fn ends(&self, since: u64, each: &mut dyn FnMut(&DeviceId, u64)) {
+        Journal::ends(self, since, each);
     }
 
     fn positions(&self, broker: &Arc<str>) -> Result<BTreeMap<DeviceId, u64>, String> {

@@ -220,7 +220,7 @@ impl Publisher<'_> {
     fn own_devices(&self) -> Vec<String> {
         let of_info = |topic: &str| topic.strip_prefix("devices/")?.strip_suffix("/info").map(str::to_owned);
         let mut devices: Vec<String> =
-            self.context.standing.retained().iter().filter_map(|message| of_info(&message.topic)).collect();
+            self.context.standing.topics().iter().filter_map(|topic| of_info(&topic.topic)).collect();
         let retired = self.context.outbox.devices().into_iter().filter(|device| device.retired);
         devices.extend(retired.map(|device| device.device.as_str().to_owned()));
         devices.sort();

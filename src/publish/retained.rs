@@ -1,11 +1,12 @@
 //! Which retained topics are due: all on a new connection, what changed, and what would expire.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Retained;
+use super::Topic;
 
 /// Changes are looked for at most this often, so that a device that makes thousands of events in a second does not
 /// make as many states.
@@ -17,9 +18,10 @@ const RETRY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Shelf {
     /// Topics below the site's prefix, with what was published last and when.
-    topics: BTreeMap<String, Kept>,
-    /// To be handed over, oldest first. Holds at most one message for each topic.
-    queue: VecDeque<Retained>,
+    topics: BTreeMap<Arc<str>, Kept>,
+    /// To be handed over, oldest first; each topic once.
+    queue: VecDeque<Due>,
+    queued: BTreeSet<Arc<str>>,
     refresh: Duration,
     last_round: Option<Instant>,
     /// The earliest `due` of all topics; asked for at every event, so kept.
@@ -27,14 +29,23 @@ pub struct Shelf {
     /// Something may have changed since the last round.
     stale: bool,
     /// Topics that the broker refused last.
-    denied: BTreeSet<String>,
+    denied: BTreeSet<Arc<str>>,
 }
 
 #[derive(Debug)]
 struct Kept {
-    payload: Vec<u8>,
+    version: u64,
     expires: bool,
     due: Option<Instant>,
+}
+
+/// A topic that is to be published as it is now, or cleared where it is none any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The topic below root and site.
+    pub topic: Arc<str>,
+    /// Whether it expires at the broker unless it is refreshed.
+    pub expires: bool,
 }
 
 impl Shelf {
@@ -44,6 +55,7 @@ impl Shelf {
         Self {
             topics: BTreeMap::new(),
             queue: VecDeque::new(),
+            queued: BTreeSet::new(),
             refresh,
             last_round: None,
             due: None,
@@ -65,28 +77,19 @@ impl Shelf {
 
     /// Compares what should be retained with what is, and queues what is due. A topic that is no longer wanted is
     /// cleared.
-    pub fn round(&mut self, wanted: Vec<Retained>, now: Instant) {
+    pub fn round(&mut self, wanted: Vec<Topic>, now: Instant) {
         self.stale = false;
         self.last_round = Some(now);
-        let gone: Vec<String> =
-            self.topics.keys().filter(|topic| !wanted.iter().any(|w| w.topic == **topic)).cloned().collect();
-        for topic in gone {
-            self.topics.remove(&topic);
-            self.clear(topic);
-        }
-        for message in wanted {
-            let due =
-                |kept: &Kept| kept.due.is_some_and(|due| due <= now) || says_other(&kept.payload, &message.payload);
-            if self.topics.get(&message.topic).is_none_or(due) {
-                let kept = Kept {
-                    payload: message.payload.clone(),
-                    expires: message.expires,
-                    due: message.expires.then_some(now + self.refresh),
-                };
-                self.topics.insert(message.topic.clone(), kept);
-                self.queue(message);
+        let mut before = std::mem::take(&mut self.topics);
+        for Topic { topic, version, expires } in wanted {
+            let mut kept = before.remove(&topic).filter(|kept| kept.version == version);
+            if kept.as_ref().is_none_or(|kept| kept.due.is_some_and(|due| due <= now)) {
+                kept = Some(Kept { version, expires, due: expires.then_some(now + self.refresh) });
+                self.queue(Due { topic: Arc::clone(&topic), expires });
             }
+            self.topics.extend(kept.map(|kept| (topic, kept)));
         }
+        before.into_keys().for_each(|topic| self.clear(topic));
         self.find_due();
     }
 
@@ -95,20 +98,21 @@ impl Shelf {
     }
 
     /// Queues the removal of a topic.
-    pub fn clear(&mut self, topic: String) {
-        self.queue(Retained { topic, payload: Vec::new(), expires: false });
+    pub fn clear(&mut self, topic: Arc<str>) {
+        self.queue(Due { topic, expires: false });
     }
 
-    fn queue(&mut self, message: Retained) {
-        match self.queue.iter_mut().find(|queued| queued.topic == message.topic) {
-            Some(queued) => *queued = message,
-            None => self.queue.push_back(message),
+    fn queue(&mut self, due: Due) {
+        if self.queued.insert(Arc::clone(&due.topic)) {
+            self.queue.push_back(due);
         }
     }
 
-    /// The next message to hand over.
-    pub fn next(&mut self) -> Option<Retained> {
-        self.queue.pop_front()
+    /// The next topic to hand over.
+    pub fn next(&mut self) -> Option<Due> {
+        let due = self.queue.pop_front()?;
+        self.queued.remove(&due.topic);
+        Some(due)
     }
 
     /// Notes that the broker refused a topic; whether it did not do so before.
@@ -117,7 +121,7 @@ impl Shelf {
             kept.due = Some(now + RETRY);
             self.find_due();
         }
-        self.denied.insert(topic.to_owned())
+        self.denied.insert(topic.into())
     }
 
     /// Notes that the broker took a topic that had been refused.
@@ -132,31 +136,16 @@ impl Shelf {
     }
 }
 
-/// Whether two messages differ in more than when they were made: with many devices, each change of one would
-/// otherwise publish them all.
-fn says_other(before: &[u8], now: &[u8]) -> bool {
-    let content = |payload| {
-        let mut value: serde_json::Value = serde_json::from_slice(payload).ok()?;
-        value.as_object_mut()?.remove("made_at");
-        Some(value)
-    };
-    before != now && content(before).zip(content(now)).is_none_or(|(before, now)| before != now)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn message(topic: &str, payload: &str, expires: bool) -> Retained {
-        Retained { topic: topic.into(), payload: payload.into(), expires }
+    fn topic(topic: &str, version: u64, expires: bool) -> Topic {
+        Topic { topic: topic.into(), version, expires }
     }
 
-    fn drain(shelf: &mut Shelf) -> Vec<(String, String)> {
-        std::iter::from_fn(|| shelf.next()).map(|m| (m.topic, String::from_utf8(m.payload).expect("text"))).collect()
-    }
-
-    fn pair(topic: &str, payload: &str) -> (String, String) {
-        (topic.into(), payload.into())
+    fn drain(shelf: &mut Shelf) -> Vec<String> {
+        std::iter::from_fn(|| shelf.next()).map(|due| due.topic.to_string()).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -164,46 +153,44 @@ mod tests {
         let mut shelf = Shelf::new(Duration::from_secs(90));
         let start = Instant::now();
         assert_eq!(shelf.next_round(start), Some(start));
-        let both = |state: &str| vec![message("d/info", "i", false), message("d/state", state, true)];
-        shelf.round(both("1"), start);
-        assert_eq!(drain(&mut shelf), [pair("d/info", "i"), pair("d/state", "1")]);
+        let both = |state: u64| vec![topic("d/info", 1, false), topic("d/state", state, true)];
+        shelf.round(both(1), start);
+        assert_eq!(drain(&mut shelf), ["d/info", "d/state"]);
         assert_eq!(shelf.next_round(start), Some(start + Duration::from_secs(30)));
 
         shelf.changed();
         assert_eq!(shelf.next_round(start), Some(start + PACE));
-        shelf.round(both("2"), start + PACE);
-        assert_eq!(drain(&mut shelf), [pair("d/state", "2")]);
+        shelf.round(both(2), start + PACE);
+        assert_eq!(drain(&mut shelf), ["d/state"]);
+        shelf.round(both(2), start + PACE);
+        assert!(drain(&mut shelf).is_empty(), "nothing changed");
 
         let later = start + PACE + Duration::from_secs(30);
         assert_eq!(shelf.next_round(later), Some(later));
-        shelf.round(both("2"), later);
-        assert_eq!(drain(&mut shelf), [pair("d/state", "2")], "refreshed though nothing changed");
+        shelf.round(both(2), later);
+        assert_eq!(drain(&mut shelf), ["d/state"], "refreshed though nothing changed");
 
-        shelf.round(vec![message("d/info", "i", false)], later);
-        assert_eq!(drain(&mut shelf), [pair("d/state", "")], "no longer wanted: cleared");
+        shelf.round(vec![topic("d/info", 1, false)], later);
+        assert_eq!(drain(&mut shelf), ["d/state"], "no longer wanted: cleared");
 
         assert!(shelf.refused("d/info", later), "said once");
         assert!(!shelf.refused("d/info", later));
-        shelf.round(vec![message("d/info", "i", false)], later + RETRY);
-        assert_eq!(drain(&mut shelf), [pair("d/info", "i")]);
+        shelf.round(vec![topic("d/info", 1, false)], later + RETRY);
+        assert_eq!(drain(&mut shelf), ["d/info"]);
         shelf.taken("d/info");
         assert_eq!(shelf.next_round(later), None);
-    }
-
-    #[test]
-    fn only_the_time_of_making_is_no_change() {
-        assert!(!says_other(br#"{"made_at":"1","a":1}"#, br#"{"made_at":"2","a":1}"#));
-        assert!(says_other(br#"{"made_at":"1","a":1}"#, br#"{"made_at":"2","a":2}"#));
-        assert!(says_other(b"no json", b"neither"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_topic_waits_only_once() {
         let mut shelf = Shelf::new(Duration::from_secs(90));
         let now = Instant::now();
-        for n in 0..5 {
-            shelf.round(vec![message("d/state", &n.to_string(), true)], now);
+        for version in 0..5 {
+            shelf.round(vec![topic("d/state", version, true)], now);
         }
-        assert_eq!(drain(&mut shelf), [pair("d/state", "4")]);
+        shelf.round(Vec::new(), now);
+        assert_eq!(drain(&mut shelf), ["d/state"]);
+        shelf.round(vec![topic("d/state", 5, true)], now);
+        assert_eq!(drain(&mut shelf), ["d/state"], "it may wait again");
     }
 }

@@ -28,6 +28,8 @@ pub struct Rows {
     left: u32,
     /// The last sequence in the journal, by device.
     last: Vec<u64>,
+    /// Whether rows up to it are still to be read, by device; looked at with every event, and seldom so.
+    unread: Vec<bool>,
     /// Whether a read is under way, by device.
     reading: Vec<bool>,
 }
@@ -48,16 +50,22 @@ impl Rows {
     /// settled and were handed over.
     pub fn note(&mut self, device: &DeviceId, last: u64, positions: impl FnOnce() -> (u64, u64)) {
         if let Some(index) = self.by_device.get(device) {
-            self.last[*index] = last;
+            self.set_last(*index, last);
             return;
         }
         let index = self.cursors.len();
         let (settled, highest) = positions();
         self.cursors.push(Cursor::new(device.clone(), settled, highest));
         self.last.push(last);
+        self.unread.push(last > settled);
         self.reading.push(false);
         self.turns.push_back(index);
         self.by_device.insert(device.clone(), index);
+    }
+
+    fn set_last(&mut self, index: usize, last: u64) {
+        self.last[index] = last;
+        self.unread[index] = last > self.cursors[index].read_to();
     }
 
     /// The cursors, for reports.
@@ -73,7 +81,7 @@ impl Rows {
 
     /// Whether rows wait that nothing but the window or a read holds back.
     pub fn live_waiting(&self, now: Instant) -> bool {
-        let unread = |index: usize, cursor: &Cursor| cursor.pause().is_none() && self.last[index] > cursor.read_to();
+        let unread = |index: usize, cursor: &Cursor| self.unread[index] && cursor.pause().is_none();
         self.cursors.iter().enumerate().any(|(index, cursor)| cursor.can_send(now) || unread(index, cursor))
     }
 
@@ -124,11 +132,8 @@ impl Rows {
     }
 
     fn wants(&self, index: usize) -> bool {
-        let cursor = &self.cursors[index];
-        !self.reading[index]
-            && cursor.pause().is_none()
-            && cursor.waiting() < LOW
-            && self.last[index] > cursor.read_to()
+        let is_open = || self.cursors[index].pause().is_none() && self.cursors[index].waiting() < LOW;
+        self.unread[index] && !self.reading[index] && is_open()
     }
 
     /// Notes that a read of the device at `index` is under way.
@@ -144,6 +149,7 @@ impl Rows {
             self.last[index] = self.cursors[index].read_to();
         }
         self.cursors[index].supply(rows);
+        self.set_last(index, self.last[index]);
     }
 
     /// Notes that a read failed; it is tried again.

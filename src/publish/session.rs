@@ -4,6 +4,7 @@
 //! came together is taken together, so that rows go out in bunches too.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::Outgoing;
@@ -41,7 +42,7 @@ pub(super) enum Item {
     /// A row of the device at this index.
     Row { device: usize, sequence: u64 },
     /// A retained topic.
-    Retained(String),
+    Retained(Arc<str>),
     /// Part of an answer to a request.
     Answer(u64),
     /// The node's state, `stopped`.
@@ -85,6 +86,8 @@ pub(super) struct Session<'a> {
     generation: u64,
     commanded: watch::Receiver<u64>,
     committed: watch::Receiver<u64>,
+    /// The first commit that was not looked at.
+    unseen: u64,
     changed: watch::Receiver<u64>,
     stopping: Stopping,
     /// Commands that came while the connection was opened.
@@ -130,6 +133,7 @@ impl<'a> Session<'a> {
             generation: opened.generation,
             commanded,
             committed,
+            unseen: 0,
             changed: context.standing.changed(),
             stopping: Stopping::No,
             opening: Vec::new(),
@@ -141,7 +145,7 @@ impl<'a> Session<'a> {
             // Only what is ours: the device may live on with another node.
             if opened.claims.is_owner(&device.device, &context.node) {
                 for topic in ["state", "info"] {
-                    session.shelf.clear(format!("devices/{}/{topic}", device.device));
+                    session.shelf.clear(format!("devices/{}/{topic}", device.device).into());
                 }
             }
         }
@@ -330,7 +334,6 @@ impl<'a> Session<'a> {
                     self.read(read);
                 }
                 if self.committed.has_changed().unwrap_or(false) {
-                    self.committed.borrow_and_update();
                     self.note_devices();
                 }
                 if self.changed.has_changed().unwrap_or(false) {
@@ -348,7 +351,7 @@ impl<'a> Session<'a> {
                 }
                 self.answers();
                 if self.shelf.next_round(now).is_some_and(|at| at <= now) {
-                    self.shelf.round(self.context.standing.retained(), now);
+                    self.shelf.round(self.context.standing.topics(), now);
                 }
                 if let Err(end) = self.fill(now) {
                     return Some(end);
@@ -402,7 +405,9 @@ impl<'a> Session<'a> {
     fn note_devices(&mut self) {
         self.dirty = true;
         let (memory, rows) = (&self.memory, &mut self.rows);
-        self.context.outbox.ends(&mut |device, last| {
+        let commit = *self.committed.borrow_and_update();
+        let since = std::mem::replace(&mut self.unseen, commit + 1);
+        self.context.outbox.ends(since, &mut |device, last| {
             rows.note(device, last, || {
                 let position = |of: &BTreeMap<DeviceId, u64>| of.get(device).copied().unwrap_or(0);
                 (position(&memory.settled), position(&memory.highest))

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use instrumentd::command::Exchange;
 use instrumentd::config::settings::BrokerSettings;
 use instrumentd::event::DeviceId;
-use instrumentd::publish::{self, BrokerStatus, Extent, Outbox, Retained, Row, Standing};
+use instrumentd::publish::{self, BrokerStatus, Extent, Outbox, Retained, Row, Standing, Topic};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -124,7 +124,7 @@ impl Outbox for Rows {
         state.rows.iter().map(extent).collect()
     }
 
-    fn ends(&self, each: &mut dyn FnMut(&DeviceId, u64)) {
+    fn ends(&self, _: u64, each: &mut dyn FnMut(&DeviceId, u64)) {
         let state = self.state.lock().expect("lock");
         state.rows.iter().for_each(|(device, rows)| each(device, rows.last().map_or(0, |row| row.sequence)));
     }
@@ -195,7 +195,7 @@ impl Daemon {
     fn node_state(&self, state: &str) -> Retained {
         let payload =
             format!("{{\"node\":\"{}\",\"since\":\"2026-11-20T10:00:00.000Z\",\"state\":\"{state}\"}}", self.node);
-        Retained { topic: format!("nodes/{}/state", self.node), payload: payload.into(), expires: state == "online" }
+        Retained { topic: format!("nodes/{}/state", self.node), payload: payload.into() }
     }
 
     pub async fn until(&self, what: &str, enough: impl FnMut(&BrokerStatus) -> bool) -> BrokerStatus {
@@ -214,15 +214,28 @@ impl Standing for Daemon {
         self.commands.clone()
     }
 
-    fn retained(&self) -> Vec<Retained> {
-        let mut all = vec![self.node_state("online")];
+    fn topics(&self) -> Vec<Topic> {
+        let topic = |topic: String, expires| Topic { topic: topic.into(), version: 0, expires };
+        let mut all = vec![topic(self.node_state("online").topic, true)];
         for device in self.devices.lock().expect("lock").iter() {
-            let info = format!("{{\"node\":\"{}\",\"device\":\"{device}\"}}", self.node);
-            let state = format!("{{\"node\":\"{}\",\"connection\":\"connected\"}}", self.node);
-            all.push(Retained { topic: format!("devices/{device}/info"), payload: info.into(), expires: false });
-            all.push(Retained { topic: format!("devices/{device}/state"), payload: state.into(), expires: true });
+            all.push(topic(format!("devices/{device}/info"), false));
+            all.push(topic(format!("devices/{device}/state"), true));
         }
         all
+    }
+
+    fn content(&self, topic: &str) -> Option<Vec<u8>> {
+        let node = self.node_state("online");
+        if topic == node.topic {
+            return Some(node.payload);
+        }
+        let (device, name) = topic.strip_prefix("devices/")?.split_once('/')?;
+        let is_known = self.devices.lock().expect("lock").iter().any(|known| known == device);
+        let content = match name {
+            "info" => format!("{{\"node\":\"{}\",\"device\":\"{device}\"}}", self.node),
+            _ => format!("{{\"node\":\"{}\",\"connection\":\"connected\"}}", self.node),
+        };
+        is_known.then(|| content.into())
     }
 
     fn will(&self) -> Retained {

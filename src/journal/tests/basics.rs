@@ -35,6 +35,28 @@ async fn what_was_committed_is_there_after_a_restart_and_known_again() {
 }
 
 #[tokio::test]
+async fn whoever_asks_after_a_commit_is_told_of_the_devices_that_it_touched() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(&settings(folder.path()), &[]).expect("a new journal");
+    let ends = |since: u64| {
+        let mut ends = Vec::new();
+        journal.ends(since, |device, last| ends.push((device.to_string(), last)));
+        ends.sort();
+        ends
+    };
+    let both = |one: u64, two: u64| vec![("one".to_owned(), one), ("two".to_owned(), two)];
+    journal.commit(batch(&device("one"), &["a"])).await.expect("open");
+    journal.commit(batch(&device("two"), &["b"])).await.expect("open");
+    let seen = *journal.committed().borrow();
+    assert_eq!(ends(0), both(1, 1));
+    assert_eq!(ends(seen + 1), []);
+    journal.commit(batch(&device("two"), &["c", "d"])).await.expect("open");
+    assert_eq!(ends(seen + 1), both(1, 3)[1..]);
+    assert_eq!(ends(0), both(1, 3));
+    journal.close().await;
+}
+
+#[tokio::test]
 async fn other_content_under_a_known_id_becomes_the_next_revision_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = Journal::open(&settings(folder.path()), &[]).expect("a new journal");
