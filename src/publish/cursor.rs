@@ -145,11 +145,16 @@ impl Cursor {
         }
     }
 
+    /// Whether nothing waits to be handed over, now or after a pause.
+    pub fn is_idle(&self) -> bool {
+        self.pause.is_none() && self.ahead.is_empty() && self.open.iter().all(|open| open.state != State::Again)
+    }
+
     /// Whether [`Cursor::next`] would give a row.
     pub fn can_send(&self, now: Instant) -> bool {
         match &self.pause {
             Some(pause) => pause.probe.is_none() && pause.until <= now,
-            None => !self.ahead.is_empty() || self.open.iter().any(|open| open.state == State::Again),
+            None => !self.is_idle(),
         }
     }
 

@@ -70,7 +70,10 @@ impl Session<'_> {
 
     /// The next answer, unless live rows wait or the answers already take a quarter of the window.
     fn next_answer(&mut self, now: Instant) -> Option<Answer> {
-        if self.rows.live_waiting(now) || self.window.len() > usize::from(self.limits.window) / 4 {
+        if self.replays.is_idle()
+            || self.rows.live_waiting(now)
+            || self.window.len() > usize::from(self.limits.window) / 4
+        {
             return None;
         }
         if self.reads.len() < MOST_READS

@@ -296,6 +296,11 @@ impl Replays {
         replay.ended |= replay.read_to >= replay.to;
     }
 
+    /// Whether nobody asks for anything.
+    pub fn is_idle(&self) -> bool {
+        self.answers.is_empty() && self.active.is_empty()
+    }
+
     /// Whether something waits to be sent, now or later.
     pub fn is_waiting(&self) -> bool {
         !self.answers.is_empty() || self.active.iter().any(|replay| !replay.rows.is_empty() || replay.ended)

@@ -32,6 +32,9 @@ pub struct Rows {
     unread: Vec<bool>,
     /// Whether a read is under way, by device.
     reading: Vec<bool>,
+    /// Whether the cursor is not idle, by device, and how many are not: with hundreds of devices few are at a time.
+    busy: Vec<bool>,
+    busy_count: usize,
 }
 
 /// A row whose turn it is.
@@ -59,8 +62,19 @@ impl Rows {
         self.last.push(last);
         self.unread.push(last > settled);
         self.reading.push(false);
+        self.busy.push(false);
         self.turns.push_back(index);
         self.by_device.insert(device.clone(), index);
+    }
+
+    /// Looks whether the cursor at `index`, of which something changed, is idle.
+    fn look(&mut self, index: usize) {
+        let is_busy = !self.cursors[index].is_idle();
+        match (std::mem::replace(&mut self.busy[index], is_busy), is_busy) {
+            (false, true) => self.busy_count += 1,
+            (true, false) => self.busy_count -= 1,
+            _ => {}
+        }
     }
 
     fn set_last(&mut self, index: usize, last: u64) {
@@ -81,18 +95,26 @@ impl Rows {
 
     /// Whether rows wait that nothing but the window or a read holds back.
     pub fn live_waiting(&self, now: Instant) -> bool {
-        let unread = |index: usize, cursor: &Cursor| self.unread[index] && cursor.pause().is_none();
-        self.cursors.iter().enumerate().any(|(index, cursor)| cursor.can_send(now) || unread(index, cursor))
+        let waits = |index: usize| {
+            let cursor = &self.cursors[index];
+            (self.busy[index] && cursor.can_send(now)) || (self.unread[index] && cursor.pause().is_none())
+        };
+        (0..self.cursors.len()).any(waits)
     }
 
     /// The next row, in turn.
     pub fn next(&mut self, now: Instant) -> Option<Next> {
+        if self.busy_count == 0 {
+            return None;
+        }
         for _ in 0..=self.turns.len() {
             let device = *self.turns.front()?;
             if self.left > 0
+                && self.busy[device]
                 && let Some((row, again)) = self.cursors[device].next(now)
             {
                 self.left -= 1;
+                self.look(device);
                 return Some(Next { device, row, again });
             }
             self.turns.rotate_left(1);
@@ -103,12 +125,15 @@ impl Rows {
 
     /// Takes a verdict on a row of the device at `index`.
     pub fn acknowledge(&mut self, index: usize, sequence: u64, verdict: Verdict, now: Instant, roll: f64) -> Change {
-        self.cursors[index].acknowledge(sequence, verdict, now, roll)
+        let change = self.cursors[index].acknowledge(sequence, verdict, now, roll);
+        self.look(index);
+        change
     }
 
     /// See [`Cursor::hold`].
     pub fn hold(&mut self, index: usize, sequence: u64, reason: String, remedy: &str, now: Instant) {
         self.cursors[index].hold(sequence, reason, remedy, now);
+        self.look(index);
     }
 
     /// The device at `index`.
@@ -150,6 +175,7 @@ impl Rows {
         }
         self.cursors[index].supply(rows);
         self.set_last(index, self.last[index]);
+        self.look(index);
     }
 
     /// Notes that a read failed; it is tried again.
@@ -164,6 +190,9 @@ impl Rows {
 
     /// When the first pause may end.
     pub fn retry_at(&self) -> Option<Instant> {
+        if self.busy_count == 0 {
+            return None;
+        }
         self.cursors.iter().filter_map(Cursor::retry_at).min()
     }
 }
