@@ -8,11 +8,15 @@ use instrumentd_simulators::echo_ms_plus::{EchoMsPlus, Faults, Settings};
 use instrumentd_simulators::player::Pace;
 use jiff::Timestamp;
 
-use crate::place::{Broker, Daemon, subscribe, wait_online};
-use crate::{Wanted, verdict};
+use crate::latency::paced;
+use crate::place::{Broker, Daemon, processor_s, subscribe, wait_online};
+use crate::{Wanted, bare, verdict};
 
 /// Gateways in one daemon, each of which tells one event a second.
 const GATEWAYS: usize = 200;
+
+/// Bytes of an event of theirs, about.
+const ROW: usize = 1300;
 
 /// Wells that are surveyed at once.
 const PLATE: usize = 384;
@@ -55,10 +59,22 @@ fn all_followed(broker: &Broker, settings: impl Fn(usize) -> Settings) -> (Vec<E
     (gateways, daemon)
 }
 
+/// The processor use of a bare pipeline that passes on as many rows of the same size, from memory: what durability and delivery cost on this machine.
+fn bare_share(port: u16) -> f64 {
+    let row = vec![b'x'; ROW];
+    let every = Duration::from_secs(1) / u32::try_from(GATEWAYS).unwrap_or(u32::MAX);
+    let (before, start) = (processor_s(std::process::id()), Instant::now());
+    bare::pipeline(port, |line| {
+        paced(every, 0..10 * GATEWAYS, |_| line(row.clone()));
+    });
+    (processor_s(std::process::id()) - before) / start.elapsed().as_secs_f64() * 100.0
+}
+
 /// Two hundred gateways, one change a second each.
 pub fn many() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(broker) = Broker::start(folder.path()) else { return };
+    println!("  bare pipeline with as many rows: {:.1} % of a core", bare_share(broker.port));
     let settings = |seed: usize| {
         let settings = Settings {
             seed: seed as u64,
