@@ -10,8 +10,8 @@ use super::{locked, retention, schema};
 
 /// Pages in the log from which it is moved to the file when nothing waits, and from which it is moved in any case. Each page is moved once, however
 /// often it stands in the log: with hundreds of devices that take turns, a short log would hold each of their pages once or twice.
-const LOG_IDLE: i64 = 2000;
-const LOG_BUSY: i64 = 4000;
+const LOG_IDLE: i64 = 1000;
+const LOG_BUSY: i64 = 2000;
 
 /// Between two looks for old payloads.
 const EVERY: Duration = Duration::from_secs(60);

@@ -14,7 +14,7 @@ pub(super) const APPLICATION_ID: i32 = 0x696e_7364;
 pub(super) const VERSION: i32 = 3;
 
 /// Bytes in a page of a new journal.
-pub(super) const PAGE: i64 = 4096;
+pub(super) const PAGE: i64 = 8192;
 
 /// After it was moved to the file, the log keeps so many bytes: a log that grows costs more to make durable than one that is written again.
 const LOG_BYTES: i64 = 16 * 1024 * 1024;
@@ -102,7 +102,8 @@ fn connect(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
     if pages == 0 {
         // Before the first table is made, or it has no effect.
-        // A commit of one event writes a page of each of three tables, whole: they are as small as an event's payload allows.
+        // Some rows to a page: fewer pages to write and to move, and no more to make durable with a single row. Half as much writes
+        // less for an event that comes alone, and takes a tenth longer for a burst.
         connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
