@@ -108,20 +108,27 @@ impl Channels {
     /// Reads numbers of one width between blanks, as a STAR writes them: another width shows that a digit was lost. `None` for anything else,
     /// and for more than 16 of them.
     pub fn read(value: &[u8]) -> Option<Self> {
-        let list = value.strip_suffix(b"&").unwrap_or(value).trim_ascii();
-        let width = list.iter().position(|b| *b == b' ').unwrap_or(list.len());
-        list.split(|b| *b == b' ').all(|field| field.len() == width).then(|| Self::read_of_any_width(value)).flatten()
+        Self::read_if(value, |field, first| field.len() == first.len())
     }
 
     /// The same of any widths, as a Vantage writes them.
     pub fn read_of_any_width(value: &[u8]) -> Option<Self> {
+        Self::read_if(value, |_, _| true)
+    }
+
+    /// Reads numbers between blanks, of which each `fits` to the first.
+    fn read_if(value: &[u8], fits: impl Fn(&[u8], &[u8]) -> bool) -> Option<Self> {
         let (list, open) = match value.strip_suffix(b"&") {
             Some(list) => (list, true),
             None => (value, false),
         };
         let mut channels = Self { values: [0; MAX_CHANNELS], count: 0, open };
+        let mut first = None;
         // Some answers have a blank in front, some lists one before `&`.
         for field in list.trim_ascii().split(|b| *b == b' ') {
+            if !fits(field, first.get_or_insert(field)) {
+                return None;
+            }
             *channels.values.get_mut(usize::from(channels.count))? = number(field)?;
             channels.count += 1;
         }
@@ -195,15 +202,62 @@ fn value_length(name: [u8; 2], after: &[u8]) -> usize {
         return 3 + length.min(text.len());
     }
     if let Some(quoted) = after.strip_prefix(b"\"") {
-        return quoted.iter().position(|b| *b == b'"').map_or(after.len(), |end| end + 2);
+        return memchr::memchr(b'"', quoted).map_or(after.len(), |end| end + 2);
     }
-    let mut last_was_small = false;
-    for (at, byte) in after.iter().enumerate() {
+    next_name(after)
+}
+
+/// Where the first two small letters in a row stand, or the end. Every parameter is passed over in this way, by eight bytes at a time.
+fn next_name(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    // The flag of the byte before the word's first.
+    let mut before = 0;
+    for (number, word) in words.iter().enumerate() {
+        let small = small_letters(u64::from_le_bytes(*word));
+        let second = small & (small << 8 | before);
+        if second != 0 {
+            return number * 8 + (second.trailing_zeros() / 8) as usize - 1;
+        }
+        before = small >> 56;
+    }
+    let mut last_was_small = before != 0;
+    for (at, byte) in rest.iter().enumerate() {
         let small = byte.is_ascii_lowercase();
         if small && last_was_small {
-            return at - 1;
+            return text.len() - rest.len() + at - 1;
         }
         last_was_small = small;
     }
-    after.len()
+    text.len()
+}
+
+/// The highest bit of each byte that is a small letter: adding brings those from `a` on, and those after `z`, to it, and the seven bits
+/// below it do not carry into the next byte.
+fn small_letters(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = 0x80 * EACH;
+    let low = word & !HIGHEST;
+    let from_a = low + (0x80 - b'a' as u64) * EACH;
+    let after_z = low + (0x80 - b'z' as u64 - 1) * EACH;
+    from_a & !after_z & !word & HIGHEST
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        /// Any bytes, and such in which small letters and their neighbours are frequent.
+        #[test]
+        fn names_are_found_as_letter_by_letter(
+            text in prop_oneof![any::<Vec<u8>>(), prop::collection::vec(prop::sample::select(&b"azAZ`{09 \xe1\x00"[..]), 0..40)],
+        ) {
+            let letter_by_letter = text.windows(2).position(|pair| pair.iter().all(u8::is_ascii_lowercase));
+            prop_assert_eq!(next_name(&text), letter_by_letter.unwrap_or(text.len()));
+        }
+    }
 }

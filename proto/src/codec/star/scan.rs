@@ -41,23 +41,12 @@ impl Terminator {
     /// Where the next frame ends.
     fn find(self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::Cr | Self::Lf | Self::CrLf => find(bytes, |b| matches!(b, b'\r' | b'\n')),
-            Self::Any => find(bytes, |b| matches!(b, b'\r' | b'\n' | 0)),
-            Self::Nul => find(bytes, |b| b == 0),
+            Self::Cr | Self::Lf | Self::CrLf => memchr::memchr2(b'\r', b'\n', bytes),
+            Self::Any => memchr::memchr3(b'\r', b'\n', 0, bytes),
+            Self::Nul => memchr::memchr(0, bytes),
             Self::Gap => None,
         }
     }
-}
-
-/// The first byte that is so. Blocks that have none are passed over at once, which the compiler makes wide instructions of.
-fn find(bytes: &[u8], is: impl Fn(u8) -> bool) -> Option<usize> {
-    const BLOCK: usize = 32;
-    for (number, block) in bytes.chunks(BLOCK).enumerate() {
-        if block.iter().fold(false, |found, b| found | is(*b)) {
-            return block.iter().position(|b| is(*b)).map(|at| number * BLOCK + at);
-        }
-    }
-    None
 }
 
 /// What stands before each frame to say who sent it: `>` and `<`, or a controller's trace words such as `PC->` and `->PC`.
@@ -287,19 +276,11 @@ impl Scanner {
 /// The end of the last mark that something like a frame follows.
 fn last_mark(line: &[u8], mark: &[u8]) -> Option<usize> {
     let first = *mark.first()?;
-    let mut last = None;
-    let mut from = 0;
-    while let Some(found) = find(line.get(from..).unwrap_or_default(), |b| b == first) {
-        let at = from + found;
-        let rest = line.get(at..).unwrap_or_default();
-        if let Some(text) = rest.strip_prefix(mark)
-            && is_like_a_frame(text.trim_ascii_start())
-        {
-            last = Some(at + mark.len());
-        }
-        from = at + 1;
-    }
-    last
+    let marks = |at: &usize| {
+        let text = line.get(*at..).and_then(|rest| rest.strip_prefix(mark));
+        text.is_some_and(|text| is_like_a_frame(text.trim_ascii_start()))
+    };
+    memchr::memrchr_iter(first, line).find(marks).map(|at| at + mark.len())
 }
 
 /// Whether it begins with a capital letter and three more, or digits.
