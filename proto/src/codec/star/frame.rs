@@ -102,7 +102,7 @@ impl<'a> Frame<'a> {
 
     /// The value of a parameter; the first, should it stand there twice.
     pub fn value(&self, name: &str) -> Option<&'a [u8]> {
-        self.parameters().find(|parameter| parameter.name() == name).map(|parameter| parameter.value)
+        self.parameters().find(|parameter| parameter.name == *name.as_bytes()).map(|parameter| parameter.value)
     }
 
     /// A whole number such as `tt01`, `xs02983` or `ry-0120`.
@@ -159,7 +159,7 @@ impl<'a> Frame<'a> {
     }
 
     fn parameter(&self, name: &'static str) -> Result<Parameter<'a>, BadValue> {
-        self.parameters().find(|parameter| parameter.name() == name).ok_or(BadValue {
+        self.parameters().find(|parameter| parameter.name == *name.as_bytes()).ok_or(BadValue {
             module: self.module,
             command: self.command,
             name,
