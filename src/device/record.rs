@@ -79,6 +79,11 @@ impl Record {
         self.origin.ingest = ingest;
     }
 
+    /// Lets what is collected wait a moment for other devices' batches, should many devices commit.
+    pub fn be_patient(&mut self) {
+        self.batch.is_patient = true;
+    }
+
     /// Adds a note.
     pub fn note(&mut self, key: &str, value: Option<Vec<u8>>) {
         self.batch.notes.push((key.to_owned(), value));

@@ -20,12 +20,14 @@ pub struct Batch {
     pub sources: Vec<SourceUpdate>,
     /// Small named facts; `None` forgets one.
     pub notes: Vec<(String, Option<Vec<u8>>)>,
+    /// Whether it may wait a moment for those of other devices, where many devices commit.
+    pub is_patient: bool,
 }
 
 impl Batch {
     /// An empty batch.
     pub fn new(device: DeviceId, link: Arc<str>) -> Self {
-        Self { device, link, events: Vec::new(), sources: Vec::new(), notes: Vec::new() }
+        Self { device, link, events: Vec::new(), sources: Vec::new(), notes: Vec::new(), is_patient: false }
     }
 
     /// Bytes that it holds while it waits.

@@ -273,6 +273,9 @@ impl Wire {
         if self.unflushed {
             ready!(Pin::new(&mut self.stream).poll_flush(context))?;
             self.unflushed = false;
+            if crate::bits() & 1 != 0 {
+                std::thread::yield_now();
+            }
         }
         Poll::Ready(Ok(()))
     }
