@@ -20,8 +20,3 @@ pub mod probe;
 pub mod profile;
 pub mod publish;
 mod tls;
-
-pub fn bits() -> u32 {
-    static BITS: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
-    *BITS.get_or_init(|| std::env::var("BITS").ok().and_then(|b| b.parse().ok()).unwrap_or(0))
-}

@@ -162,7 +162,11 @@ impl IdBase {
     pub fn id(&self, revision: u32) -> Uuid {
         let mut name = Vec::with_capacity(self.0.len() + 4);
         name.extend_from_slice(&self.0);
-        name.extend_from_slice(revision.to_string().as_bytes());
+        // Almost every event is the first of its id.
+        match revision {
+            0..=9 => name.push(b'0' + revision as u8),
+            _ => name.extend_from_slice(revision.to_string().as_bytes()),
+        }
         Uuid::new_v5(&NAMESPACE, &name)
     }
 }

@@ -1,5 +1,6 @@
 //! What stands where on the deck: the configuration's labware, and what the gripper did to it since.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,6 +23,16 @@ const GRIP_TOLERANCE_MM: f64 = 8.0;
 pub(super) struct Deck {
     pieces: Vec<Piece>,
     y_axis: YAxis,
+    /// For each piece the id that was made last: every event of a well names its plate.
+    made: RefCell<BTreeMap<u8, Made>>,
+}
+
+/// The id of a plate that has neither one of the configuration nor a barcode, and of what it was made.
+#[derive(Debug, Clone, PartialEq)]
+struct Made {
+    epoch: String,
+    used: u32,
+    id: Arc<str>,
 }
 
 /// One piece of labware.
@@ -75,7 +86,7 @@ impl Deck {
     /// The deck of a configuration, on a robot with such axes.
     pub fn new(settings: &DeckSettings, y_axis: YAxis) -> Self {
         let pieces = settings.labware.iter().take(MAX_PIECES).map(|labware| Piece::new(labware, y_axis)).collect();
-        Self { pieces, y_axis }
+        Self { pieces, y_axis, made: RefCell::default() }
     }
 
     /// One piece of labware.
@@ -224,8 +235,14 @@ impl Deck {
         if let Some(code) = standing.barcodes.get(&piece).or(it.barcode.as_ref().filter(|_| first)) {
             return Some(code.as_str().into());
         }
+        let mut made = self.made.borrow_mut();
+        if let Some(known) = made.get(&piece).filter(|made| made.used == used && made.epoch == standing.epoch) {
+            return Some(known.id.clone());
+        }
         let key = format!("{}/{used}", it.name);
-        Some(IdBase::new(source, &standing.epoch, "plate", &key).id(1).to_string().into())
+        let id: Arc<str> = IdBase::new(source, &standing.epoch, "plate", &key).id(1).to_string().into();
+        made.insert(piece, Made { epoch: standing.epoch.clone(), used, id: id.clone() });
+        Some(id)
     }
 
     /// The plate as events show it.
