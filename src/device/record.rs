@@ -79,7 +79,7 @@ impl Record {
         self.origin.ingest = ingest;
     }
 
-    /// Lets what is collected wait a moment for other devices' batches, should many devices commit.
+    /// Lets what is collected wait a moment for other devices' batches, should many devices have such.
     pub fn be_patient(&mut self) {
         self.batch.is_patient = true;
     }

@@ -20,7 +20,7 @@ pub struct Batch {
     pub sources: Vec<SourceUpdate>,
     /// Small named facts; `None` forgets one.
     pub notes: Vec<(String, Option<Vec<u8>>)>,
-    /// Whether it may wait a moment for those of other devices, where many devices commit.
+    /// Whether it may wait a moment for those of other devices, where many devices have such.
     pub is_patient: bool,
 }
 

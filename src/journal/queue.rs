@@ -16,7 +16,7 @@ const ROOM_KIB: u32 = 6 * 1024;
 
 /// A patient batch waits until so long after the writer took some …
 const GATHER: Duration = Duration::from_millis(50);
-/// … where so many devices committed within this time: a transaction for each event of hundreds of devices takes more of the processor than all
+/// … where so many devices had one within this time: a transaction for each event of hundreds of devices takes more of the processor than all
 /// else that is done with them. With fewer devices none waits.
 const CROWD: usize = 32;
 const LATELY: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ struct Inner {
     due: Option<Instant>,
     /// When it took some last.
     taken: Option<Instant>,
-    /// When each device's last batch came, of those that came lately.
+    /// When each device's last patient batch came, of those that came lately.
     crowd: HashMap<DeviceId, Instant>,
     /// Something else than a command is to be looked at: positions to write, or the end.
     woken: bool,
@@ -56,14 +56,7 @@ struct Inner {
 impl Inner {
     /// Puts a batch at the end; true where the writer has to look earlier than it would.
     fn add(&mut self, command: Command, now: Instant) -> bool {
-        self.crowd.insert(command.batch.device.clone(), now);
-        if self.crowd.len() >= CROWD {
-            self.crowd.retain(|_, at| now.saturating_duration_since(*at) < LATELY);
-        }
-        let waits = command.batch.is_patient
-            && command.batch.events.len() <= FEW_EVENTS
-            && self.crowd.len() >= CROWD
-            && self.commands.len() < MANY_BATCHES;
+        let waits = self.waits(&command.batch, now);
         let due = self.taken.filter(|_| waits).map_or(now, |taken| taken + GATHER);
         self.commands.push_back(command);
         let is_earlier = self.due.is_none_or(|before| due < before);
@@ -71,6 +64,17 @@ impl Inner {
             self.due = Some(due);
         }
         is_earlier
+    }
+
+    fn waits(&mut self, batch: &Batch, now: Instant) -> bool {
+        if !batch.is_patient || batch.events.len() > FEW_EVENTS || self.commands.len() >= MANY_BATCHES {
+            return false;
+        }
+        self.crowd.insert(batch.device.clone(), now);
+        if self.crowd.len() >= CROWD {
+            self.crowd.retain(|_, at| now.saturating_duration_since(*at) < LATELY);
+        }
+        self.crowd.len() >= CROWD
     }
 }
 
@@ -222,7 +226,7 @@ mod tests {
         assert!(at_once(after(CROWD - 1, now), command(0, 1, true), soon));
         assert!(at_once(after(CROWD, now), command(0, FEW_EVENTS + 1, true), soon));
         let later = now + LATELY;
-        assert!(at_once(after(CROWD, now), command(0, 1, true), later), "the others committed too long ago");
+        assert!(at_once(after(CROWD, now), command(0, 1, true), later), "those of the others came too long ago");
         let mut inner = after(CROWD, now);
         for device in 0..MANY_BATCHES {
             inner.add(command(device, 1, true), soon);

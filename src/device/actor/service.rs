@@ -86,8 +86,10 @@ impl Actor {
         let is_worth_it = !(effects.events.is_empty() && effects.snapshots.is_empty() && effects.gaps.is_empty());
         let is_first = std::mem::replace(&mut self.service_epoch, position.epoch.clone()) != position.epoch;
         let kept = (is_worth_it || is_first).then(|| position.write());
-        // A server publishes at intervals: with hundreds of them, a moment more costs less than a transaction for each.
-        self.record.be_patient();
+        if kept.is_some() {
+            // A server publishes at intervals: with hundreds of them, a moment more costs less than a transaction for each.
+            self.record.be_patient();
+        }
         self.follow(Some(source), kept).await?;
         if let Some((link, _)) = &self.links.service {
             link.handled(position);
