@@ -167,11 +167,7 @@ impl<T> Outstanding<T> {
     }
 }
 
-/// FNV-1a over words of eight bytes, which is the same everywhere: snapshots hold it.
+/// FNV-1a, which is the same everywhere: snapshots hold it.
 fn digest(text: &[u8]) -> u32 {
-    let (words, rest) = text.as_chunks::<8>();
-    let words = words.iter().map(|word| u64::from_le_bytes(*word)).chain(rest.iter().map(|byte| u64::from(*byte)));
-    let hash = words.fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3));
-    // A product's high bits depend on all of its factors' bits, its low ones on few.
-    (hash >> 32) as u32
+    text.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
